@@ -1,0 +1,66 @@
+# Few verbs. Each does all its own set-up; nothing is installed by hand.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo setup test check bench soak screenshot generate clean
+
+## demo: the example plant, from Modbus registers to a live page; prints the address (Ctrl-C ends it)
+demo: setup
+	@deploy/debian-packages mosquitto
+	@$(BIN)/shopfloor demo $(ARGS)
+
+## setup: .venv with the shopfloor command and everything that runs a plant
+setup: .venv/.runtime
+
+## test: lint, types, import rules, generated files, then every test on real servers
+test: check
+	@deploy/debian-packages mosquitto chromium mbpoll
+	$(BIN)/pytest $(ARGS)
+
+## check: lint, types, import rules, generated files
+check: .venv/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.generated --check
+	$(BIN)/shopfloor check plants/ceper/plant.yaml
+	$(BIN)/shopfloor check plants/steel-year/plant.yaml
+
+## generate: write the generated files again (JSON Schema)
+generate: .venv/.development
+	$(BIN)/python -m tests.generated
+
+## bench: the figures of docs/figures.md, measured here and now
+bench: .venv/.development
+	@deploy/debian-packages mosquitto
+	$(BIN)/python -m tests.bench
+
+## soak: kill -9 at seeded moments on real processes; last line a JSON verdict
+SECONDS ?= 120
+SEED ?= 1
+soak: .venv/.development
+	@deploy/debian-packages mosquitto
+	$(BIN)/python -m tests.soak --seconds $(SECONDS) --seed $(SEED)
+
+## screenshot: docs/overview.png from the running demo in a real Chromium
+screenshot: .venv/.development
+	@deploy/debian-packages mosquitto chromium
+	$(BIN)/python -m tests.screenshot
+
+.venv/bin/python:
+	@deploy/debian-packages python3-venv
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: requirements/demo.lock pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/demo.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/.development: requirements/dev.lock .venv/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/dev.lock
+	@touch $@
+
+clean:
+	rm -rf .venv .demo build

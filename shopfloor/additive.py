@@ -1,0 +1,104 @@
+"""The additive record: every column a fact may hold, its unit and its merge rule, in one table.
+
+Facts merge; KPIs are functions of merged facts. Schema, KPI elements and the generated reference come from here.
+An absent column is its neutral element: 0 for a sum, nothing for a max or min.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from shopfloor.machine_state import TimeCategory
+
+
+class Merge(StrEnum):
+    """How two records' values of a column become one."""
+
+    SUM = "sum"
+    MAX = "max"
+    """Keeps the greater value and carries the ``_at`` column (instant, ms) along; ties keep the earlier instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the additive record."""
+
+    name: str
+    unit: str
+    merge: Merge
+    meaning: str
+
+
+def _sum(name: str, unit: str, meaning: str) -> Column:
+    return Column(name, unit, Merge.SUM, meaning)
+
+
+COLUMNS: Final[Mapping[str, Column]] = {
+    column.name: column
+    for column in (
+        *(_sum(f"{category}_s", "s", f"time in category {category}") for category in TimeCategory),
+        _sum("observed_s", "s", "time in which a good value of the unit held (a meter's coverage)"),
+        _sum("unscheduled_run_s", "s", "running outside planned busy time (also inside its calendar category)"),
+        _sum("produced", "piece", "produced quantity PQ"),
+        _sum("good", "piece", "good quantity GQ"),
+        _sum("scrap", "piece", "scrap quantity SQ"),
+        _sum("rework", "piece", "rework quantity RQ"),
+        _sum("planned_run_s", "s", "PRI x PQ"),
+        _sum("good_run_s", "s", "PRI x GQ"),
+        _sum("setup_produced", "piece", "pieces made in setup, not PQ"),
+        _sum("unscheduled_produced", "piece", "pieces made outside planned busy time, not PQ"),
+        _sum("unscheduled_good", "piece", "good pieces made outside planned busy time"),
+        _sum("unattributed_produced", "piece", "pieces counted across a gap: in totals, not in ratios"),
+        _sum("unattributed_good", "piece", "good pieces counted across a gap"),
+        _sum("unattributed_scrap", "piece", "scrap counted across a gap"),
+        _sum("energy_kwh", "kWh", "active energy"),
+        _sum("unattributed_energy_kwh", "kWh", "active energy counted across a gap"),
+        _sum("reactive_kvarh", "kvarh", "reactive energy"),
+        _sum("unplanned_stops", "1", "unplanned stops, in the minute of their start"),
+        _sum("micro_stops", "1", "micro-stops, in the minute of their start"),
+        _sum("counter_resets", "1", "counter resets seen"),
+        _sum("counter_rollovers", "1", "counter roll-overs seen"),
+        _sum("implausible", "1", "counter steps refused as beyond the plausible rate"),
+        Column("demand_max_kw", "kW", Merge.MAX, "highest quarter-hour demand; stamped in the quarter's last minute"),
+        Column("power_max_kw", "kW", Merge.MAX, "highest power reading"),
+    )
+}
+"""Column name -> column, in the order of reports."""
+
+Elements = dict[str, float]
+"""A record: column -> value (and ``<column>_at`` -> instant in ms for MAX columns). Absent is neutral."""
+
+
+def at_column(name: str) -> str:
+    """The column that holds the instant of a MAX column's value."""
+    return f"{name}_at"
+
+
+def merge(records: Iterable[Mapping[str, float]]) -> Elements:
+    """Merge records column by column; any split of the same facts merges to the same whole."""
+    merged: Elements = {}
+    for record in records:
+        merge_into(merged, record)
+    return merged
+
+
+def merge_into(merged: Elements, record: Mapping[str, float]) -> None:
+    """Merge one record into ``merged``."""
+    for name, value in record.items():
+        column = COLUMNS.get(name)
+        if column is None:
+            continue  # the instant of a MAX column travels with its value
+        if column.merge is Merge.SUM:
+            merged[name] = merged.get(name, 0.0) + value
+        else:
+            _merge_max(merged, record, name, value)
+
+
+def _merge_max(merged: Elements, record: Mapping[str, float], name: str, value: float) -> None:
+    instant = at_column(name)
+    at = record.get(instant, 0.0)
+    held = merged.get(name)
+    if held is None or value > held or (value == held and at < merged.get(instant, 0.0)):
+        merged[name] = value
+        merged[instant] = at

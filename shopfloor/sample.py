@@ -1,0 +1,26 @@
+"""One unit's poll cycle: all values of one instant, with quality."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shopfloor.instant import Instant
+from shopfloor.quality import Status
+
+Value = int | float | str
+"""A number in the tag's unit, or text (tags that end in ``_text``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """All tags of one work unit at one source time (one timestamp per cycle).
+
+    ``values`` holds the tags that have a value; ``status`` the tags that are not GOOD. A BAD tag is in ``status``
+    only; an UNCERTAIN one is in both.
+    """
+
+    unit: str
+    """Path ``site/area/work_center/work_unit``."""
+    time: Instant
+    """Source time."""
+    values: Mapping[str, Value] = field(default_factory=dict)
+    status: Mapping[str, Status] = field(default_factory=dict)

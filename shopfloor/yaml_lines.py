@@ -1,0 +1,78 @@
+"""YAML with line numbers: plain data beside the line of every key and item, for errors that name their place.
+
+Reads the YAML 1.2 core types only, so that ``no`` is a word and ``06:00`` is a text, not a boolean and a number.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+Place = tuple[str | int, ...]
+"""Keys and indices from the document's root."""
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
+
+
+for _tag, _pattern, _first in (
+    ("tag:yaml.org,2002:null", r"^(?:~|null|)$", ["~", "n", ""]),
+    ("tag:yaml.org,2002:bool", r"^(?:true|false)$", list("tf")),
+    ("tag:yaml.org,2002:int", r"^[-+]?(?:0x[0-9a-fA-F]+|[0-9]+)$", list("-+0123456789")),
+    ("tag:yaml.org,2002:float", r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?$", list("-+.0123456789")),
+    ("tag:yaml.org,2002:merge", r"^(?:<<)$", ["<"]),
+):
+    _Loader.add_implicit_resolver(_tag, re.compile(_pattern), _first)
+
+
+@dataclass
+class LinedDocument:
+    """A parsed document: ``data`` as plain Python, ``lines`` from place to line number (1-based)."""
+
+    data: Any = None
+    lines: dict[Place, int] = field(default_factory=dict)
+    problems: list[tuple[Place, str]] = field(default_factory=list)
+    """Faults of the YAML itself: duplicate keys, syntax."""
+
+    def line(self, place: Place) -> int:
+        """The line of ``place``, or of the nearest place around it."""
+        while place not in self.lines and place:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+
+def parse(text: str) -> LinedDocument:
+    """Parse one document. A syntax error is a problem, not an exception."""
+    document = LinedDocument()
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is not None:
+            document.data = _plain(loader, node, (), document)
+    except yaml.MarkedYAMLError as fault:
+        mark = fault.problem_mark or fault.context_mark
+        document.lines[()] = mark.line + 1 if mark else 1
+        document.problems.append(((), f"not YAML: {fault.problem or fault}; check indentation, quotes and colons here"))
+    finally:
+        loader.dispose()
+    return document
+
+
+def _plain(loader: _Loader, node: yaml.Node, place: Place, document: LinedDocument) -> Any:
+    document.lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)
+        mapping: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)
+            below = (*place, key)
+            if key in mapping:
+                document.problems.append((below, f"the key {key!r} stands twice; remove or rename one"))
+            document.lines[below] = key_node.start_mark.line + 1
+            mapping[key] = _plain(loader, value_node, below, document)
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(loader, item, (*place, index), document) for index, item in enumerate(node.value)]
+    return loader.construct_object(node, deep=True)

@@ -1,0 +1,30 @@
+"""Generated files and whether they are up to date: ``python -m tests.generated [--check]``."""
+
+import json
+import sys
+from pathlib import Path
+
+from shopfloor.plant_schema import json_schema
+
+ROOT = Path(__file__).parent.parent
+
+
+def generated() -> dict[Path, str]:
+    """Every generated file of the repository with the text it must have."""
+    return {ROOT / "plants" / "plant.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"}
+
+
+def main() -> int:
+    """Write the files, or with --check name those that differ."""
+    check = "--check" in sys.argv
+    stale = [path for path, text in generated().items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in stale:
+        if check:
+            print(f"{path.relative_to(ROOT)} is not up to date; run make generate")  # noqa: T201
+        else:
+            path.write_text(generated()[path], "utf-8")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
