@@ -104,9 +104,8 @@ class CatchUpClock:
         wall: Clock | None = None,
         gate: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._now = start
+        self.start(start, gate)
         self._wall = wall
-        self._gate = gate
         self._boot = time.monotonic()
         self._joined = 0
         self._sleepers: list[tuple[Instant, int, asyncio.Future[None]]] = []
@@ -114,6 +113,10 @@ class CatchUpClock:
         self._jump: asyncio.Task[None] | None = None
         self.live = asyncio.Event()
         """Set when virtual time has met the wall clock."""
+
+    def start(self, at: Instant, gate: Callable[[], Awaitable[None]] | None) -> None:
+        """Set the clock and its gate, before any task has joined."""
+        self._now, self._gate = at, gate
 
     def now(self) -> Instant:
         return self._wall.now() if self._wall and self.live.is_set() else self._now

@@ -15,10 +15,10 @@ from shopfloor.plant import NoOrder, UnscheduledRun
 
 T = TypeVar("T")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
 _RANGE = re.compile(r"([0-2]\d):([0-5]\d)-([0-2]\d):([0-5]\d)")
 _CONNECTION = re.compile(r"modbus-tcp://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?")
-_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
+_MS = {"ms": 1, "s": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def duration_ms(text: str) -> int:

@@ -27,6 +27,14 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_tag, re.compile(_pattern), _first)
 
 
+def _integer(_: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = str(node.value)
+    return int(text, 16) if "x" in text else int(text, 10)  # 09 is nine, not a broken octal
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
 @dataclass
 class LinedDocument:
     """A parsed document: ``data`` as plain Python, ``lines`` from place to line number (1-based)."""
@@ -46,8 +54,9 @@ class LinedDocument:
 def parse(text: str) -> LinedDocument:
     """Parse one document. A syntax error is a problem, not an exception."""
     document = LinedDocument()
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
             document.data = _plain(loader, node, (), document)
@@ -55,8 +64,14 @@ def parse(text: str) -> LinedDocument:
         mark = fault.problem_mark or fault.context_mark
         document.lines[()] = mark.line + 1 if mark else 1
         document.problems.append(((), f"not YAML: {fault.problem or fault}; check indentation, quotes and colons here"))
+    except yaml.reader.ReaderError as fault:
+        document.lines[()] = text.count("\n", 0, fault.position) + 1
+        document.problems.append(((), "a control character stands here; remove it"))
+    except RecursionError:
+        document.problems.append(((), "an alias refers to itself; write the value out"))
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return document
 
 
@@ -67,6 +82,9 @@ def _plain(loader: _Loader, node: yaml.Node, place: Place, document: LinedDocume
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                document.problems.append((place, "a key is a list or mapping; use a plain word"))
+                continue
             below = (*place, key)
             if key in mapping:
                 document.problems.append((below, f"the key {key!r} stands twice; remove or rename one"))

@@ -1,0 +1,1 @@
+"""The ``shopfloor`` command: composition of all stages; imported by nobody."""

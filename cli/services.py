@@ -1,0 +1,160 @@
+"""``shopfloor simulate | edge | ingest | api``: one process each, for deployment. Settings come from the environment.
+
+SHOPFLOOR_MQTT_URL, _USERNAME, _PASSWORD   the broker (default mqtt://127.0.0.1)
+SHOPFLOOR_HISTORIAN                        embedded:///path (default: historian in the data folder)
+SHOPFLOOR_DATA                             folder for outbox, dead letters, journal (default: data)
+SHOPFLOOR_API_KEY                          needed by the API to answer anybody but this machine
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Coroutine
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from cli.plants import load_plant, unit_plans
+from cli.signals import stop_on_signal
+from devices.library import load as load_template
+from edge_agent.agent import EdgeAgent, Endpoint
+from historian.connect import connect
+from historian.historian import Historian
+from ingest.service import IngestService
+from kpi_api.app import create_app
+from kpi_api.server import served
+from kpi_api.store import Store
+from messaging.access import BrokerAccess
+from shopfloor.clock import SystemClock
+from shopfloor.errors import PlantError
+from shopfloor.plant import Plant
+from simulators.factory import Factory
+
+
+def data_folder() -> Path:
+    """Where this process keeps its files."""
+    return Path(os.environ.get("SHOPFLOOR_DATA", "data"))
+
+
+def historian() -> Historian:
+    """The store that the environment names."""
+    return connect(os.environ.get("SHOPFLOOR_HISTORIAN", str(data_folder() / "historian")))
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    """Serve a plant's devices; ``endpoints.json`` in the data folder tells where."""
+    return asyncio.run(_simulate(load_plant(arguments.plant), arguments.seed))
+
+
+async def _simulate(plant: Plant, seed: int) -> int:
+    stop, clock, folder = stop_on_signal(), SystemClock(), data_folder()
+    factory = Factory(
+        plant,
+        seed=seed,
+        epoch=clock.now(),
+        clock=clock,
+        journal_path=folder / "journal.jsonl",
+        templates=load_template,
+    )
+    endpoints = await factory.start()
+    try:
+        table = {f"{host}:{port}": f"{to_host}:{to_port}" for (host, port), (to_host, to_port) in endpoints.items()}
+        (folder / "endpoints.json").write_bytes(msgspec.json.encode(table))
+        print(f"serving {len(plant.units)} units; addresses in {folder / 'endpoints.json'}", flush=True)
+        await stop.wait()
+    finally:
+        await factory.stop()
+    return 0
+
+
+def edge(arguments: argparse.Namespace) -> int:
+    """Run one edge agent."""
+    plant = load_plant(arguments.plant)
+    if arguments.agent not in plant.agents:
+        known = ", ".join(plant.agents)
+        raise PlantError(f"{arguments.plant}: there is no agent {arguments.agent!r}; it has {known}")
+    return asyncio.run(_edge(plant, arguments.agent, _endpoints(arguments.endpoints)))
+
+
+def _endpoints(path: Path | None) -> dict[Endpoint, Endpoint] | None:
+    if path is None:
+        return None
+    table = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    return {_endpoint(given): _endpoint(served_at) for given, served_at in table.items()}
+
+
+def _endpoint(text: str) -> Endpoint:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint] | None) -> int:
+    agent = EdgeAgent(
+        plant,
+        agent_id,
+        templates=load_template,
+        clock=SystemClock(),
+        outbox_path=data_folder() / f"outbox-{agent_id}.db",
+        access=BrokerAccess.from_environment(),
+        endpoints=endpoints,
+    )
+    print(f"{agent_id}: reading {len(plant.agents[agent_id].units)} units", flush=True)
+    return await _until_signal(agent.run())
+
+
+def ingest(arguments: argparse.Namespace) -> int:
+    """Store what the agents send and keep the facts of the agents that match ``--agents``."""
+    plant = load_plant(arguments.plant)
+    mine = {unit for agent in plant.agents.values() if fnmatchcase(agent.id, arguments.agents) for unit in agent.units}
+    if not mine:
+        raise PlantError(f"{arguments.plant}: no agent matches {arguments.agents!r}; it has {', '.join(plant.agents)}")
+    return asyncio.run(_ingest(plant, mine))
+
+
+async def _ingest(plant: Plant, mine: set[str]) -> int:
+    store = historian()
+    try:
+        service = IngestService(
+            plant,
+            {path: plan for path, plan in unit_plans(plant).items() if path in mine},
+            store,
+            access=BrokerAccess.from_environment(),
+            dead_letters=data_folder() / "dead_letters.db",
+            clock=SystemClock(),
+        )
+        print(f"ingest: facts of {len(mine)} units", flush=True)
+        return await _until_signal(service.run())
+    finally:
+        store.close()
+
+
+def api(arguments: argparse.Namespace) -> int:
+    """Serve the KPI API and the page."""
+    return asyncio.run(_api(load_plant(arguments.plant), arguments.host, arguments.port))
+
+
+async def _api(plant: Plant, host: str, port: int) -> int:
+    stop, store = stop_on_signal(), historian()
+    try:
+        async with served(create_app(Store(plant, store, SystemClock())), host, port) as url:
+            print(f"page and API: {url}", flush=True)
+            await stop.wait()
+    finally:
+        store.close()
+    return 0
+
+
+async def _until_signal(service: Coroutine[None, None, None]) -> int:
+    """Run a service until SIGINT or SIGTERM, or raise what ended it."""
+    stop = stop_on_signal()
+    running = asyncio.create_task(service, name="service")
+    asked = asyncio.create_task(stop.wait(), name="signal")
+    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not running.done():
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return 0
+    await running
+    return 1
