@@ -1,5 +1,7 @@
 """What a demo found out: ledger, KPIs beside the simulator's truth, energy. The shape of ``--json`` is a contract."""
 
+from collections.abc import Iterable
+from math import fsum
 from typing import Any
 
 from kpi_api.answers import EnergyAnswer
@@ -53,7 +55,7 @@ def _unit(store: Store, factory: Factory, path: str, start: Instant, end: Instan
         true |= {name: getattr(truth.quantities, name) for name in QUANTITIES}
     energy = store.energy(path, start, end)
     if energy is not None:
-        kpi["energy_kwh"], true["energy_kwh"] = energy.total_kwh, truth.energy.total_kwh
+        kpi["energy_kwh"], true["energy_kwh"] = _kwh([energy.total_kwh]), _kwh([truth.energy.total_kwh])
     return {"kpi": kpi, "truth": true}
 
 
@@ -63,7 +65,7 @@ def _energy(store: Store, start: Instant, end: Instant) -> Json:
     meters = [answer for path, answer in answers.items() if answer and not store.plant.units[path].is_machine]
     counted = meters or [answer for answer in answers.values() if answer]
     return {
-        "total_kwh": sum(answer.total_kwh for answer in counted),
+        "total_kwh": _kwh(answer.total_kwh for answer in counted),
         "by_month_kwh": _by_month(counted),
         "peak_kw": _peak(counted),
     }
@@ -71,7 +73,12 @@ def _energy(store: Store, start: Instant, end: Instant) -> Json:
 
 def _by_month(answers: list[EnergyAnswer]) -> Json:
     months = sorted({month for answer in answers for month in answer.by_month_kwh})
-    return {month: sum(answer.by_month_kwh.get(month, 0.0) for answer in answers) for month in months}
+    return {month: _kwh(answer.by_month_kwh.get(month, 0.0) for answer in answers) for month in months}
+
+
+def _kwh(parts: Iterable[float]) -> float:
+    """Exact to the resolution of any counter (1 mWh), without the dust of binary fractions."""
+    return round(fsum(parts), 6)
 
 
 def _peak(answers: list[EnergyAnswer]) -> Json | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from devices.library import load as load_template
 from kpi.plan import UnitPlan
-from shopfloor.plant import Plant
+from shopfloor.plant import DeviceRef, Plant
 from shopfloor.plant_file import load
 from shopfloor.tag import TagSpec
 
@@ -21,8 +21,8 @@ def load_plant(path: Path) -> Plant:
 
 def unit_plans(plant: Plant) -> dict[str, UnitPlan]:
     """Every unit with the tags that its device gives."""
-    return {path: UnitPlan(unit, _specs(unit.device.template)) for path, unit in plant.units.items()}
+    return {path: UnitPlan(unit, _specs(unit.device)) for path, unit in plant.units.items()}
 
 
-def _specs(template: str) -> dict[str, TagSpec]:
-    return {tag.spec.name: tag.spec for tag in load_template(template).tags}
+def _specs(device: DeviceRef) -> dict[str, TagSpec]:
+    return {tag.spec.name: tag.spec for tag in load_template(device.template).select(device.tags).tags}

@@ -38,7 +38,13 @@ class IngestService:
         """``plans`` are the units whose facts this process keeps."""
         self._letters = DeadLetters(dead_letters)
         self._client = MqttClient(access, client_id, subscriptions=INGEST_SUBSCRIPTIONS, persistent=True)
-        self.engine = FactsEngine(historian, plans, plant.enterprise, clock)
+        self.engine = FactsEngine(
+            historian,
+            plans,
+            plant.enterprise,
+            clock,
+            watermark=lambda unit: self._pipeline.watermark(plant.agent_of(unit)),
+        )
         self._pipeline = Pipeline(self._client, historian, plant, clock, self._letters, on_dirty=self.engine.notify)
 
     async def run(self) -> None:

@@ -20,6 +20,3 @@ class TimeCategory(StrEnum):
 
 OUTSIDE_PBT = frozenset({TimeCategory.PLANNED_STOP, TimeCategory.NOT_SCHEDULED})
 """Categories that are not planned busy time."""
-
-DELAY = frozenset({TimeCategory.STARVED, TimeCategory.BLOCKED, TimeCategory.UNPLANNED_STOP, TimeCategory.MICRO_STOP})
-"""Categories of ISO 22400-2's actual unit delay time (ADET)."""

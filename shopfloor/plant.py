@@ -80,6 +80,8 @@ class DeviceRef:
     unit_id: int
     scan_ms: int
     timeout_ms: int
+    tags: frozenset[str] | None = None
+    """The template's tags that are read; None for all."""
 
     @property
     def connection(self) -> tuple[str, int]:

@@ -151,6 +151,10 @@ def _check_template(unit: Mapping[Any, Any], at: Place, template_tags: TemplateT
     except PlantError as fault:
         yield from (((*at, "device", "template"), problem) for problem in fault.problems)
         return
+    chosen = _mapping(unit.get("device")).get("tags")
+    if isinstance(chosen, list):
+        yield from _check_chosen(chosen, tags, name, (*at, "device", "tags"))
+        tags &= {str(tag) for tag in chosen}
     wanted: list[tuple[Place, Any]] = [((*at, "states"), "state")] if "states" in unit else []
     for below, rule in _dated_values(unit.get("product")):
         if isinstance(rule, dict) and "tag" in rule:
@@ -158,9 +162,17 @@ def _check_template(unit: Mapping[Any, Any], at: Place, template_tags: TemplateT
     wanted += [((*at, "corrections", index, "tag"), item.get("tag")) for index, item in _items(unit, "corrections")]
     for place, tag in wanted:
         if tag not in tags:
-            yield place, f"template {name!r} has no tag {tag!r}; it has {', '.join(sorted(tags))}"
+            yield place, f"template {name!r} gives no tag {tag!r} here; it gives {', '.join(sorted(tags))}"
     if "state" in tags and "states" not in unit:
         yield (*at, "device", "template"), f"template {name!r} reads a state; say what its codes mean in 'states'"
+
+
+def _check_chosen(chosen: list[Any], tags: frozenset[str], template: str, at: Place) -> Iterator[Problem]:
+    for index, tag in enumerate(chosen):
+        if tag not in tags:
+            close = difflib.get_close_matches(str(tag), tags, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(tags))}"
+            yield (*at, index), f"template {template!r} has no tag {tag!r}; {hint}"
 
 
 def _check_agents(root: Mapping[Any, Any], units: Mapping[str, Place]) -> Iterator[Problem]:

@@ -232,6 +232,7 @@ def _unit(
             unit.device.unit_id,
             scan_ms,
             doc.duration_ms(unit.device.timeout),
+            frozenset(unit.device.tags) if unit.device.tags else None,
         ),
         states=_dated(unit.states, zone, dict),
         product=_dated(unit.product, zone, _product_rule),

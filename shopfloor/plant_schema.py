@@ -150,6 +150,9 @@ class DeviceDoc(Doc):
     template: Id
     connection: Annotated[str, _checked(connection), Field(description="modbus-tcp://HOST:PORT")]
     unit_id: int = Field(default=1, ge=0, le=255)
+    tags: list[str] | None = Field(
+        default=None, min_length=1, description="Read only these tags of the template; default all."
+    )
     scan: Duration = "1s"
     timeout: Duration = "1s"
 

@@ -133,7 +133,7 @@ def test_words_of_yaml_1_1_stay_words(tmp_path: Path) -> None:
 def test_a_template_that_lacks_the_tag_is_named() -> None:
     with pytest.raises(PlantError) as caught:
         load(CEPER, lambda name: frozenset({"energy_kwh"}))
-    assert "template 'furnace-generic' has no tag 'state'; it has energy_kwh" in str(caught.value)
+    assert "template 'furnace-generic' gives no tag 'state' here; it gives energy_kwh" in str(caught.value)
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:

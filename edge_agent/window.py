@@ -1,0 +1,115 @@
+"""Samples -> messages: which messages are on the way, when to send one again, when to give one up. Pure.
+
+At most ``size`` messages are unconfirmed at a time. A message that no receipt covers is due again after a pause that
+doubles up to a cap. Giving up needs proof that the other side works: only a resend after which a message sent *later*
+was settled counts as a strike, so that no outage, however long, sets a sample aside.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edge_agent.outbox import StoredSample
+from messaging.receipt import Receipt
+
+WINDOW: Final = 32
+"""Unconfirmed messages at a time."""
+FIRST_PAUSE_MS: Final = 5_000
+LONGEST_PAUSE_MS: Final = 20_000
+FAILED_PAUSE_MS: Final = 500
+MAX_STRIKES: Final = 10
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """One message on the way: samples of one unit and one trust, in order of seq."""
+
+    samples: Sequence[StoredSample]
+    """Those that no receipt has covered yet."""
+    backlog: bool
+    """Old samples, paced beside the live ones."""
+    order: int = 0
+    """Place in the order of sending; new at each resend."""
+    due_ms: int = 0
+    sends: int = 0
+    strikes: int = 0
+
+
+class CreditWindow:
+    """The messages on the way, oldest send first."""
+
+    def __init__(self, size: int = WINDOW, first_pause_ms: int = FIRST_PAUSE_MS) -> None:
+        self._size, self._first_pause_ms = size, first_pause_ms
+        self._flights: list[Flight] = []
+        self._order = 0
+        self._settled_order = 0
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def credit(self, *, backlog: bool) -> int:
+        """Messages that may be sent now; the backlog never takes more than half of the window."""
+        free = self._size - len(self._flights)
+        return min(free, self._size // 2 - sum(flight.backlog for flight in self._flights)) if backlog else free
+
+    def send(self, flight: Flight, now_ms: int) -> None:
+        """The flight leaves at ``now_ms``, for the first time or again."""
+        if flight.sends == 0:
+            self._flights.append(flight)
+        elif self._settled_order > flight.order:
+            flight.strikes += 1
+        self._order += 1
+        flight.order = self._order
+        flight.due_ms = now_ms + min(self._first_pause_ms << min(flight.sends, 10), LONGEST_PAUSE_MS)
+        flight.sends += 1
+
+    def failed(self, flight: Flight, now_ms: int) -> None:
+        """The flight may not have reached the broker: it is due soon."""
+        flight.due_ms = now_ms + FAILED_PAUSE_MS
+
+    def settle(self, receipt: Receipt) -> None:
+        """Take from the window what the receipt covers, sample by sample."""
+        settled = receipt.settled()
+        for flight in self._flights:
+            before = len(flight.samples)
+            if flight.samples[-1].seq <= receipt.upto:
+                flight.samples = ()
+            else:
+                flight.samples = [stored for stored in flight.samples if stored.seq not in settled]
+            if len(flight.samples) < before:
+                self._settled_order = max(self._settled_order, flight.order)
+        self._flights = [flight for flight in self._flights if flight.samples]
+
+    def overdue(self, now_ms: int) -> list[Flight]:
+        """The flights to send again, longest on the way first."""
+        return sorted((flight for flight in self._flights if flight.due_ms <= now_ms), key=lambda flight: flight.order)
+
+    def struck_out(self) -> list[Flight]:
+        """Take out the flights to give up."""
+        out = [flight for flight in self._flights if flight.strikes >= MAX_STRIKES]
+        self._flights = [flight for flight in self._flights if flight.strikes < MAX_STRIKES]
+        return out
+
+    def next_due_ms(self) -> int | None:
+        """When the next flight is due; None with nothing on the way."""
+        return min((flight.due_ms for flight in self._flights), default=None)
+
+
+MAX_BATCH_SAMPLES: Final = 500
+MAX_BATCH_BYTES: Final = 128 * 1024
+"""Of stored content; with its envelope a message stays below what the receiver takes."""
+
+
+def batches(stored: Iterable[StoredSample], *, backlog: bool) -> list[Flight]:
+    """One flight per unit and trust, split where it grows too long, in order of the first seq of each."""
+    flights: list[Flight] = []
+    open_batches: dict[tuple[str, str], tuple[list[StoredSample], int]] = {}
+    for sample in stored:
+        key = (sample.sample.unit, sample.trust)
+        batch, size = open_batches.get(key, ([], 0))
+        if not batch or len(batch) >= MAX_BATCH_SAMPLES or size + sample.size > MAX_BATCH_BYTES:
+            batch, size = [], 0
+            flights.append(Flight(batch, backlog))
+        batch.append(sample)
+        open_batches[key] = (batch, size + sample.size)
+    return flights

@@ -1,0 +1,78 @@
+"""Which *points* may be stored: one set of rules for every store, applied before anything is written.
+
+Stands at the arrow into the store of registers -> samples -> messages -> points -> facts -> KPIs -> panels.
+"""
+
+import math
+import re
+from functools import lru_cache
+from typing import Final
+
+from historian.point import EXACT, Number, Point
+from historian.schema import TAG_KEYS, is_text, knows_field
+
+LAST_INSTANT: Final = (2**63 - 1) // 1_000_000
+"""The last millisecond of a clock that counts nanoseconds in 64 bits (April 2262)."""
+MAX_TEXT: Final = 16_384
+"""Characters of a text field or tag value."""
+
+_UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def fault(point: Point) -> str | None:
+    """Why ``point`` can never be stored; None when it can."""
+    if point.measurement not in TAG_KEYS:
+        return f"unknown measurement {point.measurement!r}"
+    if type(point.time) is not int or not 0 <= point.time <= LAST_INSTANT:
+        return f"time {point.time!r} is not a millisecond between 1970 and 2262"
+    if not point.fields:
+        return "no fields"
+    return _tags_fault(point.measurement, tuple(point.tags.items())) or _fields_fault(point)
+
+
+@lru_cache(maxsize=65_536)
+def _tags_fault(measurement: str, tags: tuple[tuple[str, str], ...]) -> str | None:
+    keys = TAG_KEYS[measurement]
+    if {key for key, _ in tags} != set(keys):
+        return f"tags of {measurement} are {', '.join(keys)}"
+    for key, value in tags:
+        if not isinstance(value, str) or not value:
+            return f"tag {key} is empty"
+        if value.endswith("\\"):
+            return f"tag {key} ends in a backslash"
+        if reason := _text_fault(f"tag {key}", value):
+            return reason
+    return None
+
+
+def _fields_fault(point: Point) -> str | None:
+    for name, value in point.fields.items():
+        text = _is_text_field(point.measurement, name)
+        if type(value) is float and text is False and math.isfinite(value):
+            continue
+        if reason := _field_fault(name, value, text):
+            return reason
+    return None
+
+
+@lru_cache(maxsize=65_536)
+def _is_text_field(measurement: str, name: str) -> bool | None:
+    return is_text(name) if knows_field(measurement, name) else None
+
+
+def _field_fault(name: str, value: Number | str, text: bool | None) -> str | None:
+    if text is None:
+        return f"unknown field {name!r}"
+    if text:
+        return _text_fault(f"field {name}", value) if isinstance(value, str) else f"field {name} must be text"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"field {name} must be a number"
+    if isinstance(value, int):
+        return None if abs(value) <= EXACT else f"field {name} is beyond 2^53"
+    return None if math.isfinite(value) else f"field {name} is not finite"
+
+
+def _text_fault(what: str, value: str) -> str | None:
+    if len(value) > MAX_TEXT:
+        return f"{what} is longer than {MAX_TEXT} characters"
+    return f"{what} holds a control character" if _UNSTORABLE.search(value) else None

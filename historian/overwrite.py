@@ -1,0 +1,65 @@
+"""Recomputed, never incremented: what must be written so that the store reads like a fresh derivation. Pure.
+
+Stands at the arrow to the *facts* of registers -> samples -> messages -> points -> facts -> KPIs -> panels. A write
+only merges fields and never removes one, so whatever no longer exists is overwritten with the neutral element.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from historian.records import sparse
+from shopfloor.additive import Elements, merge_into
+from shopfloor.fact import Fact, Loss, Stop
+from shopfloor.instant import Instant
+
+
+def changes(stored: Iterable[Fact], derived: Iterable[Fact]) -> list[Fact]:
+    """What to write over ``stored`` so that it reads as ``derived``: changed columns, 0.0 for vanished ones.
+
+    Both hold one fact per identity and cover the same slices. Empty when nothing changes.
+    """
+    before = {(fact.unit, *fact.key): fact for fact in stored}
+    after = {(fact.unit, *fact.key): fact for fact in derived}
+    written = []
+    for key in before | after:
+        old = sparse(before[key].elements) if key in before else {}
+        new = sparse(after[key].elements) if key in after else {}
+        if difference := _difference(old, new):
+            written.append(replace(after.get(key) or before[key], elements=difference))
+    return written
+
+
+def _difference(old: Elements, new: Elements) -> Elements:
+    changed = {name: value for name, value in new.items() if old.get(name) != value}
+    return changed | dict.fromkeys(old.keys() - new.keys(), 0.0)
+
+
+def loss_changes(stored: Iterable[Loss], derived: Iterable[Loss]) -> list[Loss]:
+    """The same for losses: new and changed ones, and vanished ones with 0 seconds and 0 times."""
+    before = {_identity(loss): loss for loss in stored if loss.seconds or loss.count}
+    after = {_identity(loss): loss for loss in derived if loss.seconds or loss.count}
+    changed = [loss for key, loss in after.items() if before.get(key) != loss]
+    return changed + [replace(loss, seconds=0.0, count=0.0) for key, loss in before.items() if key not in after]
+
+
+def _identity(loss: Loss) -> Loss:
+    return replace(loss, seconds=0.0, count=0.0)
+
+
+def stop_changes(stored: Iterable[Stop], derived: Iterable[Stop]) -> list[Stop]:
+    """The same for stops: new and changed ones, and vanished ones that end where they start."""
+    before = {(stop.unit, stop.start): stop for stop in stored if stop.end != stop.start}
+    after = {(stop.unit, stop.start): stop for stop in derived if stop.end != stop.start}
+    changed = [stop for key, stop in after.items() if before.get(key) != stop]
+    return changed + [replace(stop, end=stop.start) for key, stop in before.items() if key not in after]
+
+
+def roll_up(facts: Iterable[Fact], slice_start: Callable[[Fact], Instant]) -> list[Fact]:
+    """Merge facts into coarser ones: per unit, shift and product one for each slice that ``slice_start`` names."""
+    rolled: dict[tuple[str, Instant, str, str], Fact] = {}
+    for fact in facts:
+        start = slice_start(fact)
+        key = (fact.unit, start, fact.shift, fact.product)
+        coarse = rolled.setdefault(key, replace(fact, time=start, elements={}))
+        merge_into(coarse.elements, fact.elements)
+    return list(rolled.values())

@@ -1,0 +1,1 @@
+"""*messages -> points -> facts*: what the agents send reaches the historian, and only then is it confirmed."""

@@ -1,0 +1,40 @@
+"""The ingest side of the loss ledger: what became of the *messages*, and how many *points* are counted in the store."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from historian.historian import Historian
+from historian.records import unit_query
+from historian.schema import Measurement
+from shopfloor.plant import Plant
+
+
+@dataclass(slots=True)
+class IngestCounts:
+    """What this process has handled since it began. Resends count as often as they come, dead letters once."""
+
+    messages: int = 0
+    samples: int = 0
+    """Judged, good or not."""
+    stored: int = 0
+    """Accepted by the historian."""
+    rejected: int = 0
+    """Newly settled without a place in the store."""
+    dead_letters: int = 0
+    """New letters: rejected samples, and messages that do not even tell their samples."""
+    by_reason: Counter[str] = field(default_factory=Counter)
+    """New letters by reason."""
+    backpressure: int = 0
+    """Times that a store asked us to wait."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts as JSON."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, "by_reason": dict(self.by_reason)}
+
+
+def stored_samples(historian: Historian, plant: Plant, agent: str) -> int:
+    """Samples of an agent's units, counted in the historian (blocking), not remembered."""
+    units = plant.agents[agent].units
+    return sum(historian.count(unit_query(Measurement.SAMPLES, plant.enterprise, unit)) for unit in units)

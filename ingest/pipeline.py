@@ -1,0 +1,273 @@
+"""*messages -> points*: delivery, batch, one acknowledged write, then the MQTT ack, then the receipt. In this order.
+
+Nothing is confirmed before the historian (or the dead-letter file) has it on disk, so a kill at any line loses nothing:
+what was not confirmed comes again, and writing it again changes nothing.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from historian.historian import Historian
+from historian.point import Point
+from historian.records import AgentWatermark, Dirty, dirty_point, sample_point, watermark_point
+from ingest.batcher import batches
+from ingest.dead_letters import DeadLetters
+from ingest.ledger import IngestCounts
+from ingest.liveness import Liveness, OutboxWatch
+from ingest.mapping import DeadLetter, Judge, Judgement, Source, dirty_spans, refused_by_store, sample_identity
+from ingest.receipts import MAX_SOURCES, ReceiptBook, ReceiptPublisher
+from messaging.client import Delivery, Message
+from messaging.payload import Sequenced
+from messaging.topic import agent_of_state
+from shopfloor.clock import Clock
+from shopfloor.errors import Backpressure
+from shopfloor.instant import MINUTE, Instant, floor_to
+from shopfloor.plant import Plant
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_BATCH: Final = 5_000
+"""Samples in one write."""
+LINGER_S: Final = 0.02
+"""How long a batch waits for company."""
+KEPT_RETRY_S: Final = 0.5
+
+
+class Port(Protocol):
+    """The part of an ``MqttClient`` that the pipeline needs."""
+
+    def deliveries(self) -> AsyncIterator[Delivery]:
+        """Messages to be acknowledged."""
+        ...
+
+    async def publish(self, message: Message) -> None:
+        """Hand a message to the broker; raises ServiceUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A delivery with its verdict; None for what only shows that an agent lives."""
+
+    delivery: Delivery
+    judgement: Judgement | None
+
+    @property
+    def weight(self) -> int:
+        """Its share of a batch."""
+        return self.judgement.weight if self.judgement else 1
+
+
+class Pipeline:
+    """Brings messages into the historian until it is cancelled.
+
+    ``on_dirty`` is told of each dirty interval once it is durable, ``on_agent_state`` of each agent's own words.
+    While a store asks to wait (Backpressure) the same batch is tried again, and the rest waits unacknowledged.
+    """
+
+    def __init__(
+        self,
+        port: Port,
+        historian: Historian,
+        plant: Plant,
+        clock: Clock,
+        dead_letters: DeadLetters,
+        *,
+        on_dirty: Callable[[list[Dirty]], None] = lambda _: None,
+        on_agent_state: Callable[[str, bytes], None] = lambda _agent, _payload: None,
+        max_batch: int = MAX_BATCH,
+        linger_s: float = LINGER_S,
+    ) -> None:
+        self._port = port
+        self._historian = historian
+        self._enterprise = plant.enterprise
+        self._clock = clock
+        self._letters = dead_letters
+        self._on_dirty = on_dirty
+        self._on_agent_state = on_agent_state
+        self._max_batch = max_batch
+        self._linger_s = linger_s
+        self._judge = Judge(plant)
+        self._book = ReceiptBook()
+        self._publisher = ReceiptPublisher(self._book, port.publish)
+        self._watch = OutboxWatch()
+        self._oldest: dict[Source, Instant] = {}
+        self._stamp: Instant = 0
+        self.counts = IngestCounts()
+        """What was handled so far."""
+        self.liveness = Liveness()
+        """When each agent was last heard."""
+
+    def watermark(self, agent: str) -> Instant | None:
+        """The oldest source time that the agent may still hold, as its outboxes told this process; None: unknown."""
+        return min((oldest for source, oldest in self._oldest.items() if source.agent == agent), default=None)
+
+    async def run(self) -> None:
+        """Work for ever (or to the end of the deliveries). Raises ServiceUnavailable when a store needs a person."""
+        receipts = asyncio.create_task(self._publisher.run(), name="receipts")
+        consume = asyncio.create_task(self._consume(), name="ingest")
+        try:
+            done, _ = await asyncio.wait({receipts, consume}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (receipts, consume):
+                task.cancel()
+            await asyncio.gather(receipts, consume, return_exceptions=True)
+
+    async def _consume(self) -> None:
+        arrivals = batches(self._arrivals(), lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s)
+        async with aclosing(arrivals) as all_arrivals:
+            async for batch in all_arrivals:
+                await self._handle(batch)
+
+    async def _arrivals(self) -> AsyncIterator[Arrival]:
+        async for delivery in self._port.deliveries():
+            yield Arrival(delivery, self._judged(delivery.message))
+
+    # ------------------------------------------------------------ one message
+
+    def _judged(self, message: Message) -> Judgement | None:
+        agent = agent_of_state(message.topic)
+        if agent is not None:
+            self._hear_state(agent, message)
+            return None
+        judgement = self._judge.judge(message.topic, message.payload, self._clock.now())
+        self.counts.messages += 1
+        self.counts.samples += judgement.weight
+        if judgement.source is not None:
+            self._hear_samples(judgement.source)
+        return judgement
+
+    def _hear_state(self, agent: str, message: Message) -> None:
+        if not message.retain:  # what the broker had kept says nothing about now
+            self.liveness.heard(agent, self._clock.mono_ms())
+        self._on_agent_state(agent, message.payload)
+
+    def _hear_samples(self, source: Source) -> None:
+        mono = self._clock.mono_ms()
+        self.liveness.heard(source.agent, mono)
+        rivals = self._watch.rivals(source, mono)
+        if rivals is not None:
+            log.error("two outboxes are alive as agent %s (%s, %s): give each its own id", source.agent, *rivals)
+
+    # ------------------------------------------------------------ one batch
+
+    async def _handle(self, batch: Sequence[Arrival]) -> None:
+        judgements = [arrival.judgement for arrival in batch if arrival.judgement is not None]
+        await self._bury([letter for judgement in judgements for letter in judgement.letters])
+        dirty = await self._store(judgements)
+        for arrival in batch:
+            arrival.delivery.ack()
+        self._confirm(judgements)
+        if dirty:
+            self._on_dirty(dirty)
+
+    async def _store(self, judgements: Sequence[Judgement]) -> list[Dirty]:
+        """Write all good samples with the intervals they make dirty; returns those once everything has a verdict."""
+        good = [(judgement, sequenced) for judgement in judgements for sequenced in judgement.good]
+        dirty = self._dirty(sequenced for _, sequenced in good)
+        rejected = await self._write(
+            [
+                *(dirty_point(self._enterprise, interval) for interval in dirty),
+                *(sample_point(self._enterprise, sequenced.sample) for _, sequenced in good),
+                *await self._watermarks(judgements),
+            ]
+        )
+        verdicts = [(pair, rejected.pop(index, None)) for index, pair in enumerate(good, start=len(dirty))]
+        if rejected:
+            raise RuntimeError(f"the historian refuses our own book-keeping: {next(iter(rejected.values()))}")
+        now = self._clock.now()
+        await self._bury([refused_by_store(*pair, reason, now) for pair, reason in verdicts if reason is not None])
+        await self._unbury([pair for pair, reason in verdicts if reason is None])
+        return dirty
+
+    async def _write(self, points: Sequence[Point]) -> dict[int, str]:
+        """Write until every point has a verdict; returns the rejected ones by index."""
+        rejected: dict[int, str] = {}
+        left = list(range(len(points)))
+        while left:
+            some = [points[index] for index in left]
+            report = await self._insist(lambda some=some: self._historian.write(some))  # type: ignore[misc]
+            rejected |= {left[index]: reason for index, reason in report.rejected.items()}
+            kept = report.kept(len(left))
+            if len(kept) == len(left):
+                await asyncio.sleep(KEPT_RETRY_S)
+            left = [left[index] for index in kept]
+        return rejected
+
+    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        for letter in await self._insist(lambda: self._letters.add(letters)):
+            self.counts.dead_letters += 1
+            self.counts.rejected += letter.seq is not None
+            self.counts.by_reason[letter.reason] += 1
+
+    async def _unbury(self, stored: Sequence[tuple[Judgement, Sequenced]]) -> None:
+        """A sample that was refused before and is stored now is no longer a dead letter: the ledger counts it once."""
+        self.counts.stored += len(stored)
+        if not stored or not await asyncio.to_thread(self._letters.count):
+            return
+        names = [sample_identity(judgement.source, one.seq) for judgement, one in stored if judgement.source]
+        self.counts.rejected -= await self._insist(lambda: self._letters.withdraw(names))
+
+    async def _insist(self, call: Callable[[], T]) -> T:
+        """Run a blocking call in a thread, again and again while the store asks to wait."""
+        waiting = False
+        while True:
+            try:
+                result = await asyncio.to_thread(call)
+            except Backpressure as fault:
+                self.counts.backpressure += 1
+                if not waiting:
+                    log.warning("%s; keeping the batch and trying again", fault)
+                waiting = True
+                await asyncio.sleep(fault.retry_after_s)
+            else:
+                if waiting:
+                    log.warning("the store takes data again")
+                return result
+
+    def _confirm(self, judgements: Iterable[Judgement]) -> None:
+        for judgement in judgements:
+            if judgement.source is not None:
+                seqs = [*judgement.settled_without_store, *(sequenced.seq for sequenced in judgement.good)]
+                self._book.settle(judgement.source, judgement.low, seqs)
+                self._publisher.owe(judgement.source)
+
+    # ------------------------------------------------------------ what goes beside the samples
+
+    def _dirty(self, samples: Iterable[Sequenced]) -> list[Dirty]:
+        times: defaultdict[str, list[Instant]] = defaultdict(list)
+        for _, sample in samples:
+            times[sample.unit].append(sample.time)
+        return [Dirty(unit, self._next_stamp(), *span) for unit, own in times.items() for span in dirty_spans(own)]
+
+    def _next_stamp(self) -> Instant:
+        self._stamp = max(self._stamp + 1, self._clock.now())
+        return self._stamp
+
+    async def _watermarks(self, judgements: Iterable[Judgement]) -> list[Point]:
+        """How far each outbox of the batch has come: one point per outbox and minute, the newest stands."""
+        seen: dict[Source, Instant] = {}
+        if len(self._oldest) > MAX_SOURCES:
+            self._oldest.clear()
+        for judgement in judgements:
+            if judgement.source is not None and judgement.oldest_t is not None:
+                oldest = max(judgement.oldest_t, self._oldest.get(judgement.source, 0))
+                seen[judgement.source] = self._oldest[judgement.source] = oldest
+        minute = floor_to(self._clock.now(), MINUTE)
+        return [
+            watermark_point(AgentWatermark(*source, minute, oldest, await self._rejected(source)))
+            for source, oldest in seen.items()
+        ]
+
+    async def _rejected(self, source: Source) -> int:
+        return await asyncio.to_thread(self._letters.rejected, source.agent, source.outbox)

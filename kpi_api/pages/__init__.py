@@ -1,0 +1,1 @@
+"""KPIs -> panels: the pages for people, with everything they need in ``static/``."""

@@ -1,0 +1,1 @@
+"""KPIs -> panels: one module for each noun of the HTTP contract."""

@@ -1,0 +1,202 @@
+"""KPIs -> panels: the JSON of the HTTP contract. Times are RFC 3339 in UTC; NaN and infinity never leave."""
+
+import math
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from kpi_api.answers import LedgerAnswer, StateInterval, UnitAnswer, standing
+from shopfloor.instant import Instant, format_instant
+from shopfloor.ledger import AgentLedger
+from shopfloor.plant import Plant
+
+T = TypeVar("T")
+
+
+def rfc3339(value: Instant | str) -> str:
+    """An instant as RFC 3339; text is taken as it is."""
+    return value if isinstance(value, str) else format_instant(value)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None
+
+
+Time = Annotated[str, BeforeValidator(rfc3339), Field(examples=["2026-01-05T06:00:00Z"])]
+Ratio = Annotated[float | None, BeforeValidator(_finite)]
+
+
+class Answer(BaseModel):
+    """Common to all: frozen, made from the store's plain objects."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Items(Answer, Generic[T]):
+    """A list answer. ``next`` is null: the list is complete."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class Kpi(Answer):
+    """The KPIs of one unit in one window [start, end). Ratios are 0..1, null when undefined (0/0)."""
+
+    unit: str
+    start: Time
+    end: Time
+    shift: str | None = Field(description="name of the shift, with by=shift")
+    kpis: dict[str, Ratio]
+    elements: dict[str, Ratio] = Field(description="the merged additive record behind the KPIs: s, piece, kWh")
+    coverage: Ratio = Field(description="known share of the planned busy time; of a meter, of all time")
+    final: bool = Field(description="false while samples of the window may still arrive or wait to be derived")
+    revision: int = Field(description="how often this past was changed after it was first derived")
+    flags: list[str] = Field(description="e.g. snapped_to_minutes, no_data, effectiveness_above_one")
+
+
+class State(Answer):
+    """One unit in one time category, [start, end)."""
+
+    unit: str
+    start: Time
+    end: Time
+    category: str
+    code: int | None
+
+
+class Latest(Answer):
+    """The newest sample of a unit; ``status`` holds quality:reason of the tags that are not GOOD."""
+
+    time: Time
+    values: dict[str, float | int | str]
+    status: dict[str, str]
+    category: str | None
+
+
+class Equipment(Answer):
+    """A unit of the plant."""
+
+    unit: str
+    enterprise: str
+    site: str
+    area: str
+    work_center: str
+    work_unit: str
+    name: dict[str, str]
+    work_center_name: dict[str, str]
+    area_name: dict[str, str]
+    machine: bool = Field(description="false for a meter: no states, no OEE")
+    agent: str
+    timezone: str
+    max_age_s: float = Field(description="a good value holds this long, then the time is unknown")
+    max_power_kw: float | None
+    targets: dict[str, float]
+    latest: Latest | None
+
+
+class SiteInfo(Answer):
+    """A site of the plant."""
+
+    id: str
+    name: dict[str, str]
+    timezone: str
+
+
+class PlantInfo(Answer):
+    """What belongs to the plant as a whole."""
+
+    enterprise: str
+    language: str
+    sites: list[SiteInfo]
+    revision: str
+
+
+class EquipmentItems(Items[Equipment]):
+    """All units, and the plant they belong to."""
+
+    plant: PlantInfo
+
+
+class AgentCounts(Answer):
+    """The ledger of one agent, in samples (one unit's cycle each)."""
+
+    agent: str
+    polled: int
+    appended: int
+    confirmed: int
+    in_outbox: int
+    evicted: int
+    stored: int = Field(description="counted in the historian")
+    rejected: int
+    unpersisted: int
+    standing: str = Field(description="balanced | moving (receipts on their way) | broken")
+    imbalances: list[str] = Field(description="the identities that do not hold now")
+
+
+class Ledger(Items[AgentCounts]):
+    """Every sample accounted for."""
+
+    dead_letters: int
+    standing: str
+
+    @classmethod
+    def of(cls, answer: LedgerAnswer) -> "Ledger":
+        """The answer as JSON."""
+        agents = [_counts(name, agent) for name, agent in answer.agents.items()]
+        return cls(items=agents, dead_letters=answer.dead_letters, standing=answer.standing)
+
+
+def _counts(name: str, agent: AgentLedger) -> AgentCounts:
+    return AgentCounts(agent=name, standing=standing(agent), imbalances=agent.imbalances(), **agent.as_dict())
+
+
+class WindowTimes(Answer):
+    """A window [start, end) of whole minutes."""
+
+    start: Time
+    end: Time
+
+
+class Snapshot(Answer):
+    """One event of the stream: all that the overview shows, at one moment of the plant's clock."""
+
+    time: Time
+    window: WindowTimes
+    equipment: list[Equipment]
+    kpis: list[Kpi] = Field(description="one per unit, of `window`")
+    today: list[Kpi] = Field(description="one per meter, since local midnight")
+    ledger: Ledger
+
+
+def equipment_items(units: list[UnitAnswer], plant: Plant) -> EquipmentItems:
+    """The units and their plant as JSON."""
+    info = PlantInfo(
+        enterprise=plant.enterprise,
+        language=plant.language,
+        sites=[SiteInfo.model_validate(site) for site in plant.sites],
+        revision=plant.revision,
+    )
+    return EquipmentItems(items=[Equipment.model_validate(unit) for unit in units], plant=info)
+
+
+def states_items(intervals: list[StateInterval]) -> Items[State]:
+    """The intervals as JSON."""
+    return Items[State](items=[State.model_validate(interval) for interval in intervals])
+
+
+class Problem(Answer):
+    """RFC 9457 problem, with our ``remedy``: the next step."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str
+    instance: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
+    for status, text in {400: "the query is wrong", 404: "no such unit", 503: "the historian is away"}.items()
+}
+"""The problems of every question, for the OpenAPI document."""

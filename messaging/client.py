@@ -1,0 +1,267 @@
+"""The MQTT client under *messages*: the only module that imports an MQTT library.
+
+paho runs its own network thread. Its callbacks only hand over to the event loop, where all state lives; no lock of ours
+is ever held around a call into it. The broker is transport, never a store: what it acknowledged may still be lost.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final
+
+from paho.mqtt.client import Client, MQTTMessage, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from messaging.access import BrokerAccess
+from shopfloor.errors import ServiceUnavailable
+
+__all__ = ["BrokerAccess", "Delivery", "Message", "MqttClient"]
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_S: Final = 20
+CONNECT_TIMEOUT_S: Final = 3.0
+PUBLISH_TIMEOUT_S: Final = 15.0
+RETRY_S: Final = (1, 10)
+"""Shortest and longest pause between attempts to connect (s)."""
+IN_FLIGHT: Final = 20
+"""Messages on the way to the broker at one time; further ``publish`` calls wait."""
+CA_VARIABLE: Final = "SHOPFLOOR_MQTT_CA"
+"""Environment variable: file with the CA certificates for ``mqtts://`` (default: the system's)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is published or received. A received ``retain`` says that the broker had kept it from before."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message with its receipt: not acknowledged, the broker may deliver it again."""
+
+    message: Message
+    ack: Callable[[], None]
+    """Tell the broker that it may forget the message. Does nothing when the connection has changed since."""
+
+
+class MqttClient:
+    """One connection at QoS 1, MQTT 3.1.1: connects in the background, again after each loss, and subscribes anew.
+
+    With ``persistent`` the broker is asked to keep the session of ``client_id`` while we are away. ``receive_limit``
+    bounds the deliveries that wait to be read: beyond it they are dropped unacknowledged and counted in
+    ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's in-flight limit.
+    """
+
+    def __init__(
+        self,
+        access: BrokerAccess,
+        client_id: str,
+        *,
+        subscriptions: Sequence[str] = (),
+        will: Message | None = None,
+        on_connect_publish: Sequence[Message] = (),
+        receive_limit: int = 4_096,
+        persistent: bool = False,
+        retry_s: tuple[int, int] = RETRY_S,
+    ) -> None:
+        self._access = access
+        self._subscriptions = tuple(subscriptions)
+        self._on_connect_publish = tuple(on_connect_publish)
+        self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue(receive_limit)
+        self._ready = asyncio.Event()
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._published: dict[int, asyncio.Future[None]] = {}
+        self._session = 0
+        self._subscribe_mid: int | None = None
+        self._trouble = ""
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.overflowed = 0
+        """Deliveries dropped because nobody read them."""
+        self._paho = self._make(client_id, persistent, will, retry_s)
+
+    def _make(self, client_id: str, persistent: bool, will: Message | None, retry_s: tuple[int, int]) -> Client:
+        paho = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            clean_session=not persistent,
+            protocol=MQTTv311,
+            manual_ack=True,
+        )
+        paho.suppress_exceptions = True
+        paho.connect_timeout = CONNECT_TIMEOUT_S
+        paho.reconnect_delay_set(*retry_s)
+        paho.max_inflight_messages_set(IN_FLIGHT)
+        if self._access.username is not None:
+            paho.username_pw_set(self._access.username, self._access.password)
+        if self._access.tls:
+            paho.tls_set(ca_certs=os.environ.get(CA_VARIABLE))
+        if will is not None:
+            paho.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        self._wire(paho)
+        return paho
+
+    def _wire(self, paho: Client) -> None:
+        """Every callback runs in paho's thread and does nothing but hand over plain values."""
+        paho.on_connect = lambda _c, _u, _f, code, _p: self._hand_over(
+            self._on_refused if code.is_failure else self._on_connected, str(code)
+        )
+        paho.on_connect_fail = lambda _c, _u: self._hand_over(self._on_lost, "cannot connect")
+        paho.on_disconnect = lambda _c, _u, _f, code, _p: self._hand_over(self._on_lost, str(code))
+        paho.on_subscribe = lambda _c, _u, mid, codes, _p: self._hand_over(
+            self._on_subscribed, mid, any(code.is_failure for code in codes)
+        )
+        paho.on_publish = lambda _c, _u, mid, _code, _p: self._hand_over(self._on_published, mid)
+        paho.on_message = lambda _c, _u, message: self._hand_over(self._on_message, message)
+
+    def _hand_over(self, handler: Callable[..., None], *values: Any) -> None:
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(handler, *values)
+        except RuntimeError:
+            pass  # the loop has ended: nobody is left to be told
+
+    # ------------------------------------------------------------ life
+
+    async def __aenter__(self) -> "MqttClient":
+        self._loop = asyncio.get_running_loop()
+        host, port = self._access.address
+        self._paho.connect_async(host, port, keepalive=KEEPALIVE_S)
+        self._paho.loop_start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing = True
+        self._paho.disconnect()
+        await asyncio.to_thread(self._paho.loop_stop)
+        self._ready.clear()
+        self._fail_pending("the client is closed")
+
+    @property
+    def connected(self) -> bool:
+        """Connected, and every subscription confirmed."""
+        return self._ready.is_set()
+
+    async def wait_connected(self, timeout_s: float | None = None) -> None:
+        """Return once ``connected``; raises ServiceUnavailable after ``timeout_s`` (None: never)."""
+        try:
+            async with asyncio.timeout(timeout_s):  # wait_for may swallow a cancellation
+                await self._ready.wait()
+        except TimeoutError:
+            trouble = self._trouble or "no answer yet"
+            raise ServiceUnavailable(f"broker {self._access.url} after {timeout_s} s: {trouble}") from None
+
+    # ------------------------------------------------------------ traffic
+
+    async def publish(self, message: Message) -> None:
+        """Hand one message to the broker; returns when the broker has it.
+
+        Raises ServiceUnavailable when not connected or when the connection breaks meanwhile; the message may then
+        have arrived or not. Nothing is kept for later, but for what was on the way at the break.
+        """
+        async with self._slots:
+            if not self.connected:
+                raise ServiceUnavailable(f"not connected to broker {self._access.url}")
+            try:
+                async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                    await self._send(message)
+            except TimeoutError:
+                raise ServiceUnavailable(f"broker {self._access.url} does not acknowledge") from None
+
+    def _send(self, message: Message) -> asyncio.Future[None]:
+        info = self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise ServiceUnavailable(f"broker {self._access.url}: {info.rc.name}")
+        arrived = asyncio.get_running_loop().create_future()
+        self._published[info.mid] = arrived  # paho reports only through the loop, so never before this line
+        arrived.add_done_callback(lambda _: self._published.pop(info.mid, None))
+        return arrived
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        """Every message received, in order, each to be acknowledged by the reader. Never ends by itself."""
+        while True:
+            yield await self._deliveries.get()
+
+    # ------------------------------------------------------------ in the loop
+
+    def _on_connected(self, _: str) -> None:
+        self._session += 1
+        if not self._subscriptions:
+            self._on_ready()
+            return
+        self._subscribe_mid = self._paho.subscribe([(topic, 1) for topic in self._subscriptions])[1]
+
+    def _on_subscribed(self, mid: int, refused: bool) -> None:
+        if mid != self._subscribe_mid:
+            return
+        if refused:
+            self._note(f"refuses to let {self._access.username} read {', '.join(self._subscriptions)}")
+            return
+        self._on_ready()
+
+    def _on_ready(self) -> None:
+        for message in self._on_connect_publish:
+            self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
+        if self._trouble:
+            log.warning("broker %s is back", self._access.url)
+            self._trouble = ""
+        self._ready.set()
+
+    def _on_refused(self, reason: str) -> None:
+        self._note(f"refuses user {self._access.username}: {reason}")
+
+    def _on_lost(self, reason: str) -> None:
+        self._ready.clear()
+        self._fail_pending(reason)
+        if not self._trouble:  # a refusal is followed by a loss: the refusal is what a person must know
+            self._note(reason)
+
+    def _note(self, trouble: str) -> None:
+        if trouble != self._trouble and not self._closing:
+            log.warning("broker %s: %s; trying again", self._access.url, trouble)
+        self._trouble = trouble
+
+    def _on_published(self, mid: int) -> None:
+        arrived = self._published.get(mid)
+        if arrived is not None and not arrived.done():
+            arrived.set_result(None)
+
+    def _fail_pending(self, reason: str) -> None:
+        for arrived in list(self._published.values()):
+            if not arrived.done():
+                arrived.set_exception(ServiceUnavailable(f"broker {self._access.url}: {reason}"))
+
+    def _on_message(self, raw: MQTTMessage) -> None:
+        delivery = Delivery(_received(raw), self._ack_of(raw.mid, raw.qos))
+        if not self._deliveries.full():
+            self._deliveries.put_nowait(delivery)
+            return
+        self.overflowed += 1
+        if self.overflowed == 1:
+            log.error("messages arrive faster than they are read; dropped unacknowledged, to be sent again")
+
+    def _ack_of(self, mid: int, qos: int) -> Callable[[], None]:
+        session = self._session
+
+        def ack() -> None:
+            if self._session == session and qos > 0:
+                self._paho.ack(mid, qos)
+
+        return ack
+
+
+def _received(raw: MQTTMessage) -> Message:
+    try:
+        topic = raw.topic
+    except UnicodeDecodeError:
+        topic = "?"  # paho does not check it; no topic of ours matches
+    return Message(topic, bytes(raw.payload), raw.retain)

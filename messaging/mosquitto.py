@@ -1,0 +1,161 @@
+"""mosquitto as a child process: the carrier of *messages* in the demo. It ends with its parent, however that ends."""
+
+import asyncio
+import base64
+import hashlib
+import os
+import pwd
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from messaging.rights import Rights
+from shopfloor.errors import ServiceUnavailable
+
+START_TIMEOUT_S: Final = 10.0
+STOP_TIMEOUT_S: Final = 3.0
+IN_FLIGHT: Final = 200
+"""Messages that the broker sends to one client before it waits for an acknowledgement."""
+QUEUED_BYTES: Final = 64 * 1024 * 1024
+"""Bytes kept per client that is away or slow; beyond it the broker drops, and the agents send again."""
+_ITERATIONS: Final = 101  # mosquitto's own number; the passwords are random, not chosen by people
+
+_DIE_WITH_PARENT: Final = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent is gone")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def find() -> str | None:
+    """The installed mosquitto; Debian keeps it where a normal user's PATH does not look."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+class Mosquitto:
+    """A running child."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None
+
+    async def stop(self) -> None:
+        """End it, by force after STOP_TIMEOUT_S."""
+        if self.alive:
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+
+async def start(folder: Path, port: int, rights: Mapping[str, Rights], passwords: Mapping[str, str]) -> Mosquitto:
+    """Start it and return when it accepts connections; raises ServiceUnavailable with its last words."""
+    executable = find()
+    if executable is None:
+        raise ServiceUnavailable("mosquitto is not installed; install it or use amqtt")
+    if await _listens(port):
+        raise ServiceUnavailable(f"port {port} is taken by another program; stop it or choose another port")
+    config = write_config(folder, port, rights, passwords)
+    words = folder / "mosquitto.log"
+    running = Mosquitto(await _spawn([executable, "-c", str(config)], words))
+    try:
+        await _accepts(running, port, words)
+    except BaseException:
+        await running.stop()
+        raise
+    return running
+
+
+async def _spawn(command: Sequence[str], words: Path) -> asyncio.subprocess.Process:
+    with words.open("wb") as stderr:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())),
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=stderr,
+        )
+
+
+async def _accepts(running: Mosquitto, port: int, words: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not await _listens(port):
+        if not running.alive or time.monotonic() > deadline:
+            raise ServiceUnavailable(f"mosquitto does not start on port {port}: {_last(words)}")
+        await asyncio.sleep(0.02)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+def _last(words: Path) -> str:
+    lines = words.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no answer"
+
+
+def write_config(folder: Path, port: int, rights: Mapping[str, Rights], passwords: Mapping[str, str]) -> Path:
+    """Write configuration, password and rights files; returns the configuration's path."""
+    folder = folder.absolute()
+    users = _secret(folder / "mosquitto.users", [f"{user}:{_hashed(secret)}" for user, secret in passwords.items()])
+    acl = _secret(folder / "mosquitto.acl", [line for user, own in rights.items() for line in _acl(user, own)])
+    return _secret(
+        folder / "mosquitto.conf",
+        [
+            f"listener {port} 127.0.0.1",
+            f"user {pwd.getpwuid(os.getuid()).pw_name}",  # else, started by root, it could not read its own files
+            "allow_anonymous false",
+            f"password_file {users}",
+            f"acl_file {acl}",
+            "persistence false",
+            "max_queued_messages 0",
+            f"max_queued_bytes {QUEUED_BYTES}",
+            f"max_inflight_messages {IN_FLIGHT}",
+            "set_tcp_nodelay true",
+            "log_dest stderr",
+            "log_type error",
+            "log_type warning",
+        ],
+    )
+
+
+def _acl(user: str, own: Rights) -> list[str]:
+    write = [f"topic write {topic}" for topic in own.write]
+    return [f"user {user}", *write, *(f"topic read {topic}" for topic in own.read)]
+
+
+def _hashed(password: str) -> str:
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
+    return f"$7${_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+
+
+def _secret(file: Path, lines: Sequence[str]) -> Path:
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines) + "\n")
+    return file
