@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +33,9 @@ from simulators.journal import Entry, Journal
 ROOT = Path(__file__).parent.parent
 PLANT = ROOT / "plants" / "ceper" / "plant.yaml"
 FINISH_S = 400
+ANSWER_MS = 1_000
+"""A device answers at most this long after the agent stamped the cycle."""
+READING = "x_reading"
 
 AT_NOTIFY = """
 import os, signal, sys
@@ -117,20 +122,27 @@ def _ledger_faults(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _sample_faults(demo: Demo) -> Iterator[str]:
-    """Phantom: stored without a journal entry. Wrong: stored with other values than the journal's."""
-    served: dict[tuple[str, int], list[Entry]] = {}
+    """Phantom: stored without a journal entry, or one number at two times. Wrong: other values than the journal's."""
+    served: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in Journal(demo.folder / "journal.jsonl").entries():
-        served.setdefault((entry.unit, entry.t), []).append(entry)
+        served[entry.unit].append(entry)
     plant = load_plant(PLANT)
     with closing(connect(str(demo.folder / "historian"))) as store:
         for path in plant.units:
+            entries = served[path]  # in order of time and number
+            numbers = set[int]()
             for point in store.read(unit_query(Measurement.SAMPLES, plant.enterprise, path)):
                 sample = point_sample(point)
-                entries = served.get((path, sample.time), [])
-                if not entries:
-                    yield f"{path} {sample.time}: stored, but never served"
-                elif not any(_same(entry, dict(sample.values)) for entry in entries):
-                    yield f"{path} {sample.time}: stored {dict(sample.values)}, served {entries[-1].values}"
+                values = dict(sample.values)
+                first = bisect_left(entries, sample.time, key=lambda entry: entry.t)
+                answered = [entry for entry in entries[first : first + 20] if entry.t <= sample.time + ANSWER_MS]
+                match = next((entry for entry in answered if _same(entry, values)), None)
+                if match is None:
+                    yield f"{path} {sample.time}: stored {values}, served {answered[:3]}"
+                elif match.n in numbers and READING in values:
+                    yield f"{path} {sample.time}: reading {match.n} is stored twice"
+                else:
+                    numbers.add(match.n)
 
 
 def _same(entry: Entry, values: dict[str, Any]) -> bool:

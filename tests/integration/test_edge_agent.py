@@ -424,20 +424,30 @@ async def test_without_a_broker_nothing_is_lost_and_it_goes_on_by_itself(tmp_pat
     assert receiver.messages <= 20
 
 
-async def test_a_stopped_agent_goes_on_where_it_was(tmp_path: Path, broker: RunningBroker) -> None:
+@pytest.mark.parametrize(
+    ("back_ms", "polled", "held"),
+    [(1_000, 12, 0), (300_000, 312, 300)],
+    ids=["a short step back is waited out", "a long one is held back and counted"],
+)
+async def test_a_stopped_agent_goes_on_where_it_was(
+    tmp_path: Path, broker: RunningBroker, back_ms: int, polled: int, held: int
+) -> None:
     async with modbus_server(Served()) as device:
         works = plant(tmp_path, [Unit("u1", device)])
         first = agent_of(works, nowhere(), tmp_path / "outbox.db", CatchUpClock(START))
         async with running(start(first)):
             await first.stop_polling(START + 10_000)
         assert first.ledger_counts().in_outbox == 10
-        again = agent_of(works, broker.access_for(AGENT), tmp_path / "outbox.db", CatchUpClock(START + 9_000))
+        clock = CatchUpClock(START + 10_000 - back_ms)
+        again = agent_of(works, broker.access_for(AGENT), tmp_path / "outbox.db", clock)
         receiver = Receiver(broker.access_for(INGEST))
         async with running(start(receiver), start(again)):
             await again.stop_polling(START + 12_000)
             assert await again.drain(PATIENT_S)
     counts = again.ledger_counts()
-    assert (counts.polled, counts.appended, counts.held, counts.confirmed) == (13, 12, 1, 12)
+    assert (counts.polled, counts.appended, counts.held, counts.confirmed) == (polled, 12, held, 12)
+    times = [sample.time for sample in receiver.samples(again.outbox_id, works.agents[AGENT].units[0])]
+    assert times == [START + tick * 1_000 for tick in range(12)]
 
 
 async def test_a_dead_unit_behind_a_gateway_does_not_starve_its_neighbour(tmp_path: Path) -> None:
