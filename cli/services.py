@@ -106,24 +106,26 @@ async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint]
 def ingest(arguments: argparse.Namespace) -> int:
     """Store what the agents send and keep the facts of the agents that match ``--agents``."""
     plant = load_plant(arguments.plant)
-    mine = {unit for agent in plant.agents.values() if fnmatchcase(agent.id, arguments.agents) for unit in agent.units}
+    mine = [agent for agent in plant.agents if fnmatchcase(agent, arguments.agents)]
     if not mine:
         raise PlantError(f"{arguments.plant}: no agent matches {arguments.agents!r}; it has {', '.join(plant.agents)}")
     return asyncio.run(_ingest(plant, mine))
 
 
-async def _ingest(plant: Plant, mine: set[str]) -> int:
+async def _ingest(plant: Plant, agents: list[str]) -> int:
     store = historian()
+    units = {unit for agent in agents for unit in plant.agents[agent].units}
     try:
         service = IngestService(
             plant,
-            {path: plan for path, plan in unit_plans(plant).items() if path in mine},
+            {path: plan for path, plan in unit_plans(plant).items() if path in units},
             store,
             access=BrokerAccess.from_environment(),
             dead_letters=data_folder() / "dead_letters.db",
             clock=SystemClock(),
+            agents=None if len(agents) == len(plant.agents) else agents,
         )
-        print(f"ingest: facts of {len(mine)} units", flush=True)
+        print(f"ingest: serving {', '.join(agents)}, {len(units)} units", flush=True)
         return await _until_signal(service.run())
     finally:
         store.close()

@@ -4,11 +4,10 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
-
-import msgspec
 
 from devices.template import Template
 from edge_agent.cycle import Cycle
@@ -20,6 +19,7 @@ from edge_agent.outbox import Outbox, OutboxCounts
 from edge_agent.outbox_writer import OutboxWriter
 from edge_agent.poller import Poller
 from messaging.access import BrokerAccess
+from messaging.agent_state import AgentState, EdgeLedger, encode_state
 from messaging.client import Message, MqttClient
 from messaging.receipt import decode_receipt
 from messaging.topic import SampleTopic, agent_state_topic, receipt_topic
@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 FAREWELL_S = 2.0
 """Longest wait for the broker to take the last state."""
+
+REPORT_S = 10.0
+"""How often the agent tells its side of the ledger."""
 
 Endpoint = tuple[str, int]
 
@@ -93,6 +96,7 @@ class EdgeAgent:
                 group.create_task(_watch(writing), name=f"{self.agent_id} writer watch")
                 group.create_task(self._forward(client), name=f"{self.agent_id} forwarder")
                 group.create_task(self._receive(client), name=f"{self.agent_id} receipts")
+                group.create_task(self._report(client), name=f"{self.agent_id} report")
                 for poller in self._pollers:
                     group.create_task(poller.run(), name=f"poll {poller.unit}")
         finally:
@@ -179,9 +183,23 @@ class EdgeAgent:
             on_connect_publish=[self._state("online")],
         )
 
-    def _state(self, state: Literal["online", "offline"]) -> Message:
-        told = {"agent": self.agent_id, "state": state, "outbox": self._outbox.outbox_id, "boot": self._boot}
-        return Message(agent_state_topic(self.agent_id), msgspec.json.encode(told), retain=True)
+    def _state(self, state: Literal["online", "offline"], counts: OutboxCounts | None = None) -> Message:
+        told = AgentState(
+            agent=self.agent_id,
+            state=state,
+            outbox=self._outbox.outbox_id,
+            boot=self._boot,
+            ledger=_edge_ledger(counts) if counts else None,
+        )
+        return Message(agent_state_topic(self.agent_id), encode_state(told), retain=True)
+
+    async def _report(self, client: MqttClient) -> None:
+        """Tell the ledger every REPORT_S, for whoever accounts for the whole."""
+        while True:
+            counts = await self._disk.run(self._outbox.counts)
+            with suppress(ServiceUnavailable):  # the client notes a lost broker; the next report says the same and more
+                await client.publish(self._state("online", counts))
+            await asyncio.sleep(REPORT_S)
 
     async def _forward(self, client: MqttClient) -> None:
         """Forward; at the end tell the broker that we leave on purpose (a will is for accidents)."""
@@ -190,7 +208,7 @@ class EdgeAgent:
         finally:
             try:
                 async with asyncio.timeout(FAREWELL_S):
-                    await client.publish(self._state("offline"))
+                    await client.publish(self._state("offline", await self._disk.run(self._outbox.counts)))
             except (ServiceUnavailable, TimeoutError):
                 log.info("%s leaves without a broker to tell", self.agent_id)
 
@@ -216,6 +234,16 @@ class EdgeAgent:
 
 async def _watch(writing: "asyncio.Task[None]") -> None:
     await asyncio.shield(writing)
+
+
+def _edge_ledger(counts: OutboxCounts) -> EdgeLedger:
+    return EdgeLedger(
+        polled=counts.polled,
+        appended=counts.appended,
+        confirmed=counts.confirmed,
+        in_outbox=counts.in_outbox,
+        evicted=counts.evicted,
+    )
 
 
 def _status(poller: Poller) -> UnitStatus:

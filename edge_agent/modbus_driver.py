@@ -90,7 +90,13 @@ class ModbusConnection:
             trace_packet=self._vet,
             trace_connect=self._noticed,
         )
-        if not await client.connect():
+        try:
+            connected = await client.connect()
+            _uphold_cancellation()
+        except BaseException:
+            client.close()
+            raise
+        if not connected:
             raise DeviceUnreachable(f"{self}: no connection within {timeout_s:g} s")
         client.ctx.next_tid = self._transaction
         return client
@@ -106,6 +112,7 @@ class ModbusConnection:
         try:
             self._asked = (unit_id, request)
             reply = await _READS[request.table](client, unit_id, request)
+            _uphold_cancellation()
             _check(reply, request, source)
         except ModbusException:
             self._drop()
@@ -181,6 +188,13 @@ def _frame_fault(frame: bytes, transaction: int, asked: tuple[int, ReadRequest] 
 
 def _data_bytes(request: ReadRequest) -> int:
     return (request.count + 7) // 8 if request.table.of_bits else 2 * request.count
+
+
+def _uphold_cancellation() -> None:
+    """The library waits by ``asyncio.wait_for``, which in Python 3.11 drops a cancellation that meets the answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _values(reply: ModbusPDU, request: ReadRequest) -> Sequence[int]:

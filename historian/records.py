@@ -280,6 +280,12 @@ def watermark_point(watermark: AgentWatermark) -> Point:
     return Point(Measurement.LEDGER, tags, watermark.time, fields)
 
 
+def edge_ledger_point(agent: str, outbox: str, time: Instant, counts: Mapping[str, int]) -> Point:
+    """An agent's side of the ledger (fields of ``AgentLedger``) beside its watermark of the same minute."""
+    fields = {name: float(count) for name, count in counts.items()}
+    return Point(Measurement.LEDGER, {schema.AGENT: agent, schema.OUTBOX: outbox}, time, fields)
+
+
 def point_watermark(point: Point) -> AgentWatermark:
     """A stored watermark."""
     return AgentWatermark(

@@ -12,20 +12,23 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from historian.historian import Historian
 from historian.point import Point
-from historian.records import AgentWatermark, Dirty, dirty_point, sample_point, watermark_point
+from historian.records import AgentWatermark, Dirty, dirty_point, edge_ledger_point, sample_point, watermark_point
 from ingest.batcher import batches
 from ingest.dead_letters import DeadLetters
 from ingest.ledger import IngestCounts
 from ingest.liveness import Liveness, OutboxWatch
 from ingest.mapping import DeadLetter, Judge, Judgement, Source, dirty_spans, refused_by_store, sample_identity
 from ingest.receipts import MAX_SOURCES, ReceiptBook, ReceiptPublisher
+from messaging.agent_state import decode_state
 from messaging.client import Delivery, Message
 from messaging.payload import Sequenced
 from messaging.topic import agent_of_state
 from shopfloor.clock import Clock
-from shopfloor.errors import Backpressure
+from shopfloor.errors import Backpressure, MessageRejected
 from shopfloor.instant import MINUTE, Instant, floor_to
 from shopfloor.plant import Plant
 
@@ -67,7 +70,7 @@ class Arrival:
 class Pipeline:
     """Brings messages into the historian until it is cancelled.
 
-    ``on_dirty`` is told of each dirty interval once it is durable, ``on_agent_state`` of each agent's own words.
+    ``on_dirty`` is told of each dirty interval once it is durable. What agents report of their ledgers is stored, too.
     While a store asks to wait (Backpressure) the same batch is tried again, and the rest waits unacknowledged.
     """
 
@@ -80,7 +83,6 @@ class Pipeline:
         dead_letters: DeadLetters,
         *,
         on_dirty: Callable[[list[Dirty]], None] = lambda _: None,
-        on_agent_state: Callable[[str, bytes], None] = lambda _agent, _payload: None,
         max_batch: int = MAX_BATCH,
         linger_s: float = LINGER_S,
     ) -> None:
@@ -90,7 +92,6 @@ class Pipeline:
         self._clock = clock
         self._letters = dead_letters
         self._on_dirty = on_dirty
-        self._on_agent_state = on_agent_state
         self._max_batch = max_batch
         self._linger_s = linger_s
         self._judge = Judge(plant)
@@ -98,6 +99,7 @@ class Pipeline:
         self._publisher = ReceiptPublisher(self._book, port.publish)
         self._watch = OutboxWatch()
         self._oldest: dict[Source, Instant] = {}
+        self._reports: dict[str, Point] = {}
         self._stamp: Instant = 0
         self.counts = IngestCounts()
         """What was handled so far."""
@@ -148,7 +150,14 @@ class Pipeline:
     def _hear_state(self, agent: str, message: Message) -> None:
         if not message.retain:  # what the broker had kept says nothing about now
             self.liveness.heard(agent, self._clock.mono_ms())
-        self._on_agent_state(agent, message.payload)
+        try:
+            told = decode_state(message.payload)
+        except MessageRejected as fault:
+            log.warning("the state of agent %s cannot be read: %s", agent, fault)
+            return
+        if told.ledger is not None and told.agent == agent:
+            minute = floor_to(self._clock.now(), MINUTE)
+            self._reports[agent] = edge_ledger_point(agent, told.outbox, minute, msgspec.structs.asdict(told.ledger))
 
     def _hear_samples(self, source: Source) -> None:
         mono = self._clock.mono_ms()
@@ -178,6 +187,7 @@ class Pipeline:
                 *(dirty_point(self._enterprise, interval) for interval in dirty),
                 *(sample_point(self._enterprise, sequenced.sample) for _, sequenced in good),
                 *await self._watermarks(judgements),
+                *self._taken_reports(),
             ]
         )
         verdicts = [(pair, rejected.pop(index, None)) for index, pair in enumerate(good, start=len(dirty))]
@@ -268,6 +278,10 @@ class Pipeline:
             watermark_point(AgentWatermark(*source, minute, oldest, await self._rejected(source)))
             for source, oldest in seen.items()
         ]
+
+    def _taken_reports(self) -> list[Point]:
+        reports, self._reports = self._reports, {}
+        return list(reports.values())
 
     async def _rejected(self, source: Source) -> int:
         return await asyncio.to_thread(self._letters.rejected, source.agent, source.outbox)

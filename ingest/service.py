@@ -1,7 +1,7 @@
 """The ingest service as a whole: *messages -> points -> facts*. Composition only."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from historian.historian import Historian
@@ -13,7 +13,7 @@ from kpi.plan import UnitPlan
 from messaging.access import BrokerAccess
 from messaging.client import MqttClient
 from messaging.rights import INGEST
-from messaging.topic import INGEST_SUBSCRIPTIONS
+from messaging.topic import INGEST_SUBSCRIPTIONS, agent_state_topic, samples_filter
 from shopfloor.clock import Clock
 from shopfloor.plant import Plant
 
@@ -33,11 +33,11 @@ class IngestService:
         access: BrokerAccess,
         dead_letters: Path,
         clock: Clock,
-        client_id: str = INGEST,
+        agents: Sequence[str] | None = None,
     ) -> None:
-        """``plans`` are the units whose facts this process keeps."""
+        """``agents`` are the ones that this process serves, None all; ``plans`` the units whose facts it keeps."""
         self._letters = DeadLetters(dead_letters)
-        self._client = MqttClient(access, client_id, subscriptions=INGEST_SUBSCRIPTIONS, persistent=True)
+        self._client = MqttClient(access, _client_id(agents), subscriptions=_subscriptions(agents), persistent=True)
         self.engine = FactsEngine(
             historian,
             plans,
@@ -73,3 +73,14 @@ class IngestService:
     def rejected(self, agent: str) -> int:
         """Samples of an agent that were settled without a place in the store (blocking)."""
         return self._letters.rejected(agent)
+
+
+def _subscriptions(agents: Sequence[str] | None) -> Sequence[str]:
+    if agents is None:
+        return INGEST_SUBSCRIPTIONS
+    return [topic for agent in agents for topic in (samples_filter(agent), agent_state_topic(agent))]
+
+
+def _client_id(agents: Sequence[str] | None) -> str:
+    """One session at the broker per set of agents: processes that split a plant must not drive each other out."""
+    return INGEST if agents is None else f"{INGEST}-{'-'.join(sorted(agents))}"

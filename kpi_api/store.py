@@ -12,18 +12,17 @@ from functools import cached_property
 from itertools import groupby
 
 from historian.historian import Historian
-from historian.point import Point, Query
+from historian.point import Query
 from historian.records import (
     facts_of,
     latest_query,
     point_dirty,
     point_revision,
     point_sample,
-    point_watermark,
     unit_query,
     unit_tags,
 )
-from historian.schema import AGENT, OUTBOX, STATUS, Grain, Measurement
+from historian.schema import AGENT, LEDGER_OLDEST, OUTBOX, STATUS, Grain, Measurement
 from kpi.evaluate import evaluate, is_final, observed_coverage
 from kpi.facts import gap_facts
 from kpi.plan import STATE, UnitPlan
@@ -276,12 +275,8 @@ class Store:
 
     def _watermark(self, path: str) -> Instant | None:
         """The oldest source time that an outbox of the unit's agent may still hold; None when it never said."""
-        query = Query(Measurement.LEDGER, {AGENT: self.plant.agent_of(path)}, descending=True, limit=RECENT)
-        newest: dict[str, Instant] = {}
-        for point in self._historian.read(query):
-            report = point_watermark(point)
-            newest.setdefault(report.outbox, report.oldest_t)
-        return min(newest.values(), default=None)
+        reports = self._reports(self.plant.agent_of(path))
+        return min((int(report[LEDGER_OLDEST]) for report in reports if LEDGER_OLDEST in report), default=None)
 
     def _dirty(self) -> dict[str, list[Window]]:
         """Unit -> intervals that wait to be derived."""
@@ -386,13 +381,21 @@ class Store:
         names = {entry.name for entry in fields(AgentLedger)}
         found = {}
         for agent in self.plant.agents.values():
-            reports = self._historian.read(Query(Measurement.LEDGER, {AGENT: agent.id}, descending=True, limit=RECENT))
-            newest = {report.tags[OUTBOX]: report for report in reversed(reports)}
-            told = [report for report in newest.values() if names - {"stored"} <= report.fields.keys()]
-            if told:
-                counts = {name: int(sum(_count(report, name) for report in told)) for name in names}
+            told = self._reports(agent.id)
+            if any("polled" in report for report in told):
+                counts = {name: int(sum(report.get(name, 0.0) for report in told)) for name in names}
                 found[agent.id] = AgentLedger(**{**counts, "stored": self._stored(agent.units)})
         return found
+
+    def _reports(self, agent: str) -> list[dict[str, float]]:
+        """Per outbox, the newest that was told of each count."""
+        newest: dict[str, dict[str, float]] = {}
+        query = Query(Measurement.LEDGER, {AGENT: agent}, descending=True, limit=RECENT)
+        for point in self._historian.read(query):
+            report = newest.setdefault(point.tags[OUTBOX], {})
+            for name, value in point.fields.items():
+                report.setdefault(name, float(value))
+        return list(newest.values())
 
     def _stored(self, units: Iterable[str]) -> int:
         queries = (unit_query(Measurement.SAMPLES, self.plant.enterprise, unit) for unit in units)
@@ -400,10 +403,6 @@ class Store:
 
 
 _STATE_FIELDS = (STATE, STATUS)
-
-
-def _count(report: Point, name: str) -> float:
-    return float(report.fields.get(name, 0.0))
 
 
 def _overlap(one: Window, other: Window) -> bool:

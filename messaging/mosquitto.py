@@ -93,6 +93,7 @@ async def _spawn(command: Sequence[str], words: Path) -> asyncio.subprocess.Proc
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=stderr,
+            start_new_session=True,  # a person's Ctrl-C is for us; we end the broker last
         )
 
 

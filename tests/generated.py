@@ -20,7 +20,7 @@ def main() -> int:
     stale = [path for path, text in generated().items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         if check:
-            print(f"{path.relative_to(ROOT)} is not up to date; run make generate")  # noqa: T201
+            print(f"{path.relative_to(ROOT)} is not up to date; run make generate")
         else:
             path.write_text(generated()[path], "utf-8")
     return 1 if check and stale else 0

@@ -233,6 +233,21 @@ async def test_a_cancelled_read_leaves_no_answer_behind() -> None:
         assert await modbus.read([holding(200)]) == [[200, 201]]
 
 
+async def test_a_cancellation_that_meets_the_answer_is_not_lost() -> None:
+    class Cancelling(ModbusConnection):
+        def _vet(self, sending: bool, frame: bytes) -> bytes:
+            if not sending:
+                reading.cancel()
+            return super()._vet(sending, frame)
+
+    async with device() as it:
+        connection = Cancelling("127.0.0.1", it.port)
+        reading = asyncio.create_task(connection.read(1, [holding(100)], PATIENT_S))
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await connection.aclose()
+
+
 @pytest.mark.parametrize("code", [1, 2, 4, 6, 99])
 async def test_an_exception_reply_is_a_refusal_and_the_connection_stays(code: int) -> None:
     async def refuse(asked: Asked, writer: asyncio.StreamWriter) -> None:

@@ -13,10 +13,12 @@ from historian.schema import Measurement
 from ingest.ledger import stored_samples
 from ingest.mapping import Refusal
 from ingest.pipeline import Pipeline
+from kpi_api.store import Store
+from messaging.agent_state import AgentState, EdgeLedger, encode_state
 from messaging.client import Delivery, Message
 from messaging.payload import Fault
 from messaging.receipt import Receipt, decode_receipt
-from shopfloor.clock import CatchUpClock
+from shopfloor.clock import CatchUpClock, SystemClock
 from shopfloor.errors import Backpressure
 
 AGENT = "edge-ceper-1"
@@ -247,12 +249,21 @@ async def test_two_live_outboxes_are_both_stored_and_told_apart(start, plant, st
 
 
 async def test_silence_is_measured_from_what_an_agent_says_now(start, say):
-    states = []
-    async with start(on_agent_state=lambda *state: states.append(state)) as (line, pipeline):
+    async with start() as (line, pipeline):
         line.send(Message("v1/agents/edge-2", b"{}", retain=True), Message("v1/agents/edge-3", b"{}"), say(1))
         await line.receipt(upto(1))
     heard = [agent for agent in (AGENT, "edge-2", "edge-3") if pipeline.liveness.silence_ms(agent, 10**9) is not None]
     assert heard == [AGENT, "edge-3"]
-    assert states == [("edge-2", b"{}"), ("edge-3", b"{}")]
     assert pipeline.counts.messages == 1
     assert line.log.count("ack") == 3
+
+
+async def test_the_edges_side_of_the_ledger_rests_in_the_store(start, plant, store, say):
+    ledger = EdgeLedger(polled=3, appended=2, confirmed=1, in_outbox=1, evicted=0)
+    told = AgentState(agent=AGENT, state="online", outbox="5f0c", boot="b7e1", ledger=ledger)
+    async with start() as (line, _):
+        line.send(Message(f"v1/agents/{AGENT}", encode_state(told)), say(1))
+        await line.receipt(upto(1))
+    (counts,) = Store(plant, store, SystemClock()).ledger().agents.values()
+    assert (counts.polled, counts.appended, counts.confirmed, counts.in_outbox) == (3, 2, 1, 1)
+    assert counts.stored == stored_samples(store, plant, AGENT) == 1
