@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.demo_report import report
-from cli.demo_state import DemoState
+from cli.demo_state import DemoState, alone_in
 from cli.live_table import LiveTable
 from cli.plants import load_plant, unit_plans
 from cli.signals import stop_on_signal
@@ -60,6 +60,8 @@ class Options:
 def run(options: Options) -> int:
     """Run the demo to its end; 0 when everything was drained or a person ended it."""
     plant = load_plant(options.plant)
+    if options.json is not None and not options.json.resolve().parent.is_dir():
+        raise PlantError(f"{options.json}: its folder does not exist; make it or choose another file")
     replay = load_replay(options.source, _meter_zone(plant)) if options.source else None
     return asyncio.run(_run(options, plant, replay))
 
@@ -203,6 +205,7 @@ async def _started(options: Options, plant: Plant, replay: MeterReplay | None) -
     state = DemoState.open(options.data, plant=plant.enterprise, seed=options.seed, start=start)
     clock = CatchUpClock(state.epoch, wall=None if replay else wall)
     async with AsyncExitStack() as stack:
+        stack.enter_context(alone_in(options.data))
         factory = Factory(
             plant,
             seed=options.seed,

@@ -1,11 +1,14 @@
 """What a demo remembers between two starts: the factory's epoch and seed, and since when its data have no gap."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from shopfloor.errors import PlantError
+from shopfloor.errors import PlantError, ServiceUnavailable
 from shopfloor.instant import MINUTE, Instant, floor_to
 
 
@@ -52,3 +55,16 @@ class DemoState:
         partial = folder / "demo.json.part"
         partial.write_bytes(msgspec.json.encode(self))
         partial.replace(folder / "demo.json")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other demos out of ``folder``; raises ServiceUnavailable when one is there. A killed one leaves no lock."""
+    with (folder / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServiceUnavailable(
+                f"another demo is running in {folder}; end it or choose another --data folder"
+            ) from None
+        yield

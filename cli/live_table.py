@@ -48,7 +48,7 @@ class LiveTable:
             items = await asyncio.to_thread(self._store.recent_items, HOURS)
             self._console.print(
                 f"{self._now()}  "
-                + "  ".join(f"{item.unit.rsplit('/', 1)[-1]} {_percent(item.kpis.get('oee_index'))}" for item in items),
+                + "  ".join(f"{_short(item.unit)} {_percent(item.kpis.get('oee_index'))}" for item in items),
                 soft_wrap=True,
             )
             await asyncio.sleep(5 * EVERY_S)
@@ -65,7 +65,7 @@ class LiveTable:
         for item in self._store.recent_items(HOURS):
             latest = answers[item.unit].latest
             state = (latest.category if latest else None) or "-"
-            table.add_row(item.unit, state, *_factors(item), _percent(item.coverage))
+            table.add_row(_short(item.unit), state, *_factors(item), _percent(item.coverage))
         table.caption = self._ledger_line()
         return table
 
@@ -75,6 +75,10 @@ class LiveTable:
         polled = sum(ledger.polled for ledger in answer.agents.values())
         waiting = sum(ledger.in_outbox for ledger in answer.agents.values())
         return f"polled {polled:,}  stored {stored:,}  in outbox {waiting:,}  ledger {answer.standing}"
+
+
+def _short(unit: str) -> str:
+    return unit.rpartition("/")[2]
 
 
 def _factors(item: KpiItem) -> list[str]:
@@ -92,5 +96,5 @@ def _comparison(report: dict[str, Any]) -> Table:
     for unit, both in report["units"].items():
         kpi, truth = both["kpi"], both["truth"]
         pairs = [f"{_percent(kpi.get(name))} | {_percent(truth.get(name))}" for name in FACTORS]
-        table.add_row(unit, *pairs, _percent(kpi["coverage"]))
+        table.add_row(_short(unit), *pairs, _percent(kpi["coverage"]))
     return table

@@ -30,10 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ShopfloorError as fault:
         print(f"shopfloor: {fault}", file=sys.stderr)
         return FAILED
+    except OSError as fault:
+        print(f"shopfloor: {fault}; check the path, its rights and the disk", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
