@@ -56,7 +56,7 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("demo", help="a simulated plant through the whole pipeline, with page and truth")
-    parser.add_argument("--plant", type=Path, default=Path("plants/ceper/plant.yaml"), metavar="F")
+    parser.add_argument("--plant", type=Path, default=_example(), metavar="F")
     parser.add_argument("--source", type=Path, metavar="CSV", help="replay a metered year instead of a scenario")
     parser.add_argument(
         "--for", dest="live_ms", type=_duration, metavar="60s", help="end this long after the past has caught up"
@@ -96,6 +96,12 @@ def _add_kpi(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--by", default="total", choices=["total", "hour", "shift", "day"])
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(command=_kpi)
+
+
+def _example() -> Path:
+    """The example plant: in this folder, else beside the code."""
+    path = Path("plants") / "ceper" / "plant.yaml"
+    return path if path.exists() else Path(__file__).parents[1] / path
 
 
 def _duration(text: str) -> int:

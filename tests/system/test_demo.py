@@ -32,7 +32,7 @@ def finished(process: "subprocess.Popen[str]") -> str:
 
 
 def report_of(data: Path, *arguments: str) -> dict[str, Any]:
-    out = data / "out.json"
+    out = data.with_suffix(".json")
     finished(shopfloor("demo", "--data", str(data), "--port", "0", "--json", str(out), *arguments))
     report: dict[str, Any] = json.loads(out.read_text("utf-8"))
     return report
