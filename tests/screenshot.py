@@ -51,7 +51,7 @@ def _picture(url: str, path: Path, demo: "subprocess.Popen[str]") -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-GB")
         page.goto(f"{url}/?lang=en")
-        page.wait_for_selector("[data-unit] [data-kpi='oee_index']", timeout=CAUGHT_UP_MS)
+        page.wait_for_selector(".timeline rect.time", timeout=CAUGHT_UP_MS)
         page.wait_for_timeout(5_000)
         page.screenshot(path=path)
         browser.close()

@@ -91,7 +91,8 @@ class Demo:
         out = self.folder / "report.json"
         process = self._start([sys.executable, "-m", "cli.main", *self.arguments(), "--for", "1s", "--json", str(out)])
         if process.wait(FINISH_S) != 0:
-            raise RuntimeError(f"the last start failed with exit code {process.returncode}")
+            words = (self.folder / "output.log").read_text("utf-8", "replace")[-2_000:]
+            raise RuntimeError(f"the last start failed with exit code {process.returncode}: {words}")
         report: dict[str, Any] = json.loads(out.read_text("utf-8"))
         return report
 

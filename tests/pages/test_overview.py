@@ -138,6 +138,15 @@ async def test_a_meter_shows_power_energy_and_peak_of_the_api(browser: BrowserCo
     assert [float(bar["kwh"]) for bar in bars] == [hour["elements"]["energy_kwh"] for hour in hours]
 
 
+async def test_an_hour_without_data_is_not_an_hour_without_energy(browser: BrowserContext, tmp_path: Path) -> None:
+    with filled_plant(tmp_path / "young", hours=2) as young:
+        async with served(create_app(young.store, api_key=""), port=0) as address:
+            page, _, _ = await opened(browser, address)
+            figures = await page.locator(".hours rect + text").all_text_contents()
+    assert figures[:5] == ["–"] * 5
+    assert "–" not in figures[-2:]
+
+
 async def test_the_ledger_line_balances_with_the_api(browser: BrowserContext, url: str, filled: FilledPlant) -> None:
     page, _, _ = await opened(browser, f"{url}/?lang=en")
     (line,) = await data_of(page, "#ledger")

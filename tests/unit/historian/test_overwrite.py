@@ -1,7 +1,7 @@
 """After the changes are written, the store reads like the derivation; through the real embedded store."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from historian import records
 from historian.embedded import EmbeddedHistorian
 from historian.historian import Historian
-from historian.overwrite import changes, loss_changes, roll_up, stop_changes
+from historian.overwrite import changes, loss_changes, stop_changes
 from historian.point import Point, Query
 from historian.schema import Grain
-from shopfloor.additive import at_column, merge
+from shopfloor.additive import at_column
 from shopfloor.fact import Fact, Loss, Stop
-from shopfloor.instant import HOUR, MINUTE, floor_to
+from shopfloor.instant import HOUR, MINUTE
 
 MONTH_END = 1_769_904_000_000  # 2026-02-01T00:00:00Z: slices on both sides of a file border
 SLICES = st.integers(-2, 2).map(lambda n: MONTH_END + n * MINUTE)
@@ -153,13 +153,3 @@ def test_a_stop_that_was_ended_can_be_open_again() -> None:
     fields = {**records.stop_point("e", ended).fields, **records.stop_point("e", changed).fields}
     merged = Point("stops", records.unit_tags("e", "s/a/l/u"), 5, fields)
     assert records.point_stop(merged) == open_again
-
-
-@given(DERIVATIONS)
-def test_a_roll_up_merges_to_the_same_whole(derivations: list[dict[tuple[int, str, str], dict[str, float]]]) -> None:
-    minutes = [fact for n, derivation in enumerate(derivations) for fact in facts(f"s/a/l/u-{n}", derivation)]
-    hour: Callable[[Fact], int] = lambda fact: floor_to(fact.time, HOUR)  # noqa: E731
-    hours = roll_up(minutes, hour)
-    assert len({(fact.unit, *fact.key) for fact in hours}) == len(hours)
-    assert all(fact.time % HOUR == 0 for fact in hours)
-    assert merge(fact.elements for fact in hours) == merge(fact.elements for fact in minutes)

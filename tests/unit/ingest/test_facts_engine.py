@@ -309,6 +309,20 @@ async def test_a_change_of_a_final_shift_leaves_a_revision(historian: EmbeddedHi
     assert first.before["running_s"] - first.after["running_s"] == 30
 
 
+async def test_a_stop_that_grows_over_a_shifts_end_is_no_revision(historian: EmbeddedHistorian) -> None:
+    """It was a micro-stop when the shift ended and is none a minute later: nothing came late."""
+    shift_end = 7 * 3600
+    work = [sample(shift_end + second, state=1 if second < -30 else 2) for second in range(-600, 60)]
+    bench = Bench(historian, machine(calendar=Dated.always(THREE_SHIFTS)))
+    async with running(bench.engine) as engine:
+        for part in (work[:605], work[605:610], work[610:]):
+            bench.watermark = part[-1].time
+            await bench.take(part)
+            await engine.settle()
+    assert [stop.category for stop in bench.stops()] == ["unplanned_stop"]
+    assert bench.revisions() == []
+
+
 async def test_samples_of_other_engines_units_are_passed_over(historian: EmbeddedHistorian) -> None:
     bench = Bench(historian, machine())
     bench.engine.notify([Dirty("ceper/machining/line-1/cnc-99", START, START, START + 1)])

@@ -7,7 +7,7 @@ import pytest
 from kpi.definitions import KPIS
 from kpi.evaluate import evaluate, is_final, observed_coverage
 from shopfloor.additive import merge
-from shopfloor.instant import HOUR
+from shopfloor.instant import HOUR, MINUTE
 from tests.production import START
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_oee.json").read_text("utf-8"))
@@ -49,10 +49,15 @@ def test_waiting_setup_and_no_order_are_planned_busy_time() -> None:
 
 
 def test_a_shift_is_final_once_every_agent_has_passed_its_end() -> None:
-    assert is_final(START, START)
-    assert not is_final(START, START - 1)
-    assert not is_final(START, None)
-    assert not is_final(START, START + HOUR, dirty=True)
+    assert is_final(START, START, 0)
+    assert not is_final(START, START - 1, 0)
+    assert not is_final(START, None, 0)
+    assert not is_final(START, START + HOUR, 0, dirty=True)
+
+
+def test_a_shift_is_not_final_while_a_stop_at_its_end_may_still_grow() -> None:
+    assert not is_final(START, START + MINUTE - 1, MINUTE)
+    assert is_final(START, START + MINUTE, MINUTE)
 
 
 def test_a_meters_coverage_is_the_observed_share() -> None:

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from kpi.evaluate import evaluate
 from kpi.facts import derive, gap_facts
 from shopfloor.additive import Elements, merge
 from shopfloor.dated import Dated
@@ -9,6 +10,7 @@ from shopfloor.fact import Stop
 from shopfloor.instant import HOUR, MINUTE, QUARTER, SECOND
 from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import Correction, ProductRule
+from shopfloor.quality import COMM_LOST
 from shopfloor.sample import Sample
 from shopfloor.tag import TagKind, TagSpec
 from tests.production import (
@@ -107,6 +109,15 @@ def test_pieces_across_a_gap_are_unattributed() -> None:
     assert found["unattributed_good"] == found["unattributed_produced"] == 3
     assert "good" not in found
     assert found["unknown_s"] == 33
+
+
+def test_pieces_of_unknown_time_are_in_no_ratio() -> None:
+    """The counter runs on while the state tag is not good: no more pieces than known time can be in the OEE."""
+    running = [sample(second, state=1, good=second // 10) for second in range(300)]
+    silent = [sample(second, good=second // 10) for second in range(300, 601)]
+    found = total(machine(counter("good")), [*running, *(replace(one, status={"state": COMM_LOST}) for one in silent)])
+    assert (found["good"], found["unattributed_good"]) == (30, 30)
+    assert (evaluate(found).kpis["oee_index"] or 0.0) <= 1
 
 
 def test_a_bad_cycle_does_not_lose_its_pieces() -> None:

@@ -8,7 +8,7 @@ from historian.records import Dirty, Revision, dirty_point, fact_point, revision
 from historian.schema import Grain
 from kpi_api.answers import LedgerAnswer, Standing, standing
 from kpi_api.questions import BadWindow, By, UnknownUnit, Window, cut_hours, local_midnight, months, slices
-from kpi_api.store import Store
+from kpi_api.store import RECENT, Store
 from shopfloor.clock import CatchUpClock
 from shopfloor.fact import Fact
 from shopfloor.instant import HOUR, MINUTE, format_instant, parse_instant
@@ -83,6 +83,20 @@ def test_a_dirty_interval_makes_its_window_provisional_until_it_is_done(own: Fil
     assert own.store.kpi_items("ceper/machining/line-1/cnc-02", *window)[0].final
     own.historian.write([dirty_point(own.plant.enterprise, replace(dirty, done=True))])
     assert own.store.kpi_items(CNC, *window)[0].final
+
+
+def test_a_window_is_provisional_while_a_stop_at_its_end_may_still_grow(own: FilledPlant) -> None:
+    """The watermark is past the window's end, but a micro-stop that begins in the window may be a longer stop yet."""
+    end = END - END % MINUTE
+    assert not own.store.kpi_items(CNC, end - 10 * MINUTE, end)[0].final
+
+
+def test_an_old_dirty_interval_is_found_behind_many_younger_ones(own: FilledPlant) -> None:
+    window = (END - 30 * MINUTE, END - 20 * MINUTE)
+    old = Dirty(CNC, END, window[0] + 1, window[0] + 2)
+    younger = [replace(old, stamp=END + n, start=END, end=END + 1) for n in range(1, RECENT + 2)]
+    own.historian.write([dirty_point(own.plant.enterprise, dirty) for dirty in (old, *younger)])
+    assert not own.store.kpi_items(CNC, *window)[0].final
 
 
 def test_a_unit_that_never_spoke_has_no_numbers_and_no_unknown_time(own: FilledPlant) -> None:
