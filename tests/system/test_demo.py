@@ -105,8 +105,10 @@ def test_it_ends_cleanly_when_asked_and_leaves_no_process(tmp_path: Path, ending
         time.sleep(0.05)
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, ending)
+    os.kill(process.pid, ending)  # as from a supervisor that tells the process and its group
     output = finished(process)
     assert "Traceback" not in output
+    assert "ledger edge-ceper-1: polled" in output
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert Journal(journal).count() > 0
 
