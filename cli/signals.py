@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 
-
 SAME_PRESS_S = 2.0
 """A terminal, a shell and a supervisor may all pass on one wish to end: signals this close together are one."""
 
