@@ -24,7 +24,7 @@ from messaging.client import Message, MqttClient
 from messaging.receipt import decode_receipt
 from messaging.topic import SampleTopic, agent_state_topic, receipt_topic
 from shopfloor.clock import Clock
-from shopfloor.errors import MessageRejected, ServiceUnavailable
+from shopfloor.errors import Backpressure, MessageRejected, ServiceUnavailable
 from shopfloor.instant import Instant
 from shopfloor.plant import Plant, WorkUnit
 from shopfloor.sample import Sample
@@ -85,7 +85,12 @@ class EdgeAgent:
         self._writer = OutboxWriter(self._outbox, self._disk, clock, self._on_committed)
         topics = {str(unit.path): str(SampleTopic(unit.path, agent_id)) for unit in self._units}
         self._forwarder = Forwarder(
-            self._outbox, self._disk, Sender(agent_id, self._boot, topics.__getitem__), clock, self._changed.set
+            self._outbox,
+            self._disk,
+            Sender(agent_id, self._boot, topics.__getitem__),
+            clock,
+            self._changed.set,
+            unfinished=self._unfinished,
         )
 
     async def run(self) -> None:
@@ -170,6 +175,11 @@ class EdgeAgent:
     def _take(self, sample: Sample) -> None:
         self._writer.put(sample)
 
+    def _unfinished(self) -> Instant | None:
+        """The oldest source time that is not in the outbox yet."""
+        times = [*(poller.reading_since for poller in self._pollers), self._writer.oldest()]
+        return min((time for time in times if time is not None), default=None)
+
     def _on_committed(self) -> None:
         self._changed.set()
         self._forwarder.notify()
@@ -196,9 +206,10 @@ class EdgeAgent:
     async def _report(self, client: MqttClient) -> None:
         """Tell the ledger every REPORT_S, for whoever accounts for the whole."""
         while True:
-            counts = await self._disk.run(self._outbox.counts)
-            with suppress(ServiceUnavailable):  # the client notes a lost broker; the next report says the same and more
-                await client.publish(self._state("online", counts))
+            await client.wait_connected()
+            # client and writer note a lost broker or disk; the next report says the same and more
+            with suppress(ServiceUnavailable, Backpressure):
+                await client.publish(self._state("online", await self._disk.run(self._outbox.counts)))
             await asyncio.sleep(REPORT_S)
 
     async def _forward(self, client: MqttClient) -> None:
@@ -209,8 +220,8 @@ class EdgeAgent:
             try:
                 async with asyncio.timeout(FAREWELL_S):
                     await client.publish(self._state("offline", await self._disk.run(self._outbox.counts)))
-            except (ServiceUnavailable, TimeoutError):
-                log.info("%s leaves without a broker to tell", self.agent_id)
+            except (ServiceUnavailable, Backpressure, TimeoutError) as fault:
+                log.info("%s leaves without a word: %s", self.agent_id, fault or "no answer from the broker")
 
     async def _receive(self, client: MqttClient) -> None:
         async for delivery in client.deliveries():
@@ -227,9 +238,11 @@ class EdgeAgent:
             log.error("%s: not everything could be written: %s", self.agent_id, fault)
         for connection in self._connections.values():
             await connection.aclose()
-        self._final = await self._disk.run(self._outbox.counts)
-        self._outbox.close()
-        self._disk.close()
+        try:
+            self._final = await self._disk.run(self._outbox.counts)
+        finally:
+            self._outbox.close()
+            self._disk.close()
 
 
 async def _watch(writing: "asyncio.Task[None]") -> None:

@@ -6,8 +6,9 @@ Live samples go first; what has piled up is paced beside them in at most half of
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, Protocol
 
 from edge_agent.disk_thread import DiskThread
@@ -18,6 +19,7 @@ from messaging.payload import SampleMessage, Sequenced, encode
 from messaging.receipt import Receipt
 from shopfloor.clock import Clock
 from shopfloor.errors import Backpressure, ServiceUnavailable
+from shopfloor.instant import Instant
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +63,12 @@ class Forwarder:
         settled: Callable[[], None],
         *,
         window: CreditWindow | None = None,
+        unfinished: Callable[[], Instant | None] = lambda: None,
     ) -> None:
+        """``unfinished`` tells the oldest source time that is on its way into the outbox."""
         self._outbox, self._disk, self._sender, self._clock = outbox, disk, sender, clock
         self._settled = settled
+        self._unfinished = unfinished
         self._window = CreditWindow() if window is None else window
         self._wake = asyncio.Event()
         self._receipts: deque[Receipt] = deque()
@@ -135,6 +140,7 @@ class Forwarder:
             cause = f"no receipt after {flight.sends} sends, while later ones were settled"
             log.error("%d samples of %s set aside: %s", len(flight.samples), flight.samples[0].sample.unit, cause)
             await self._disk.run(self._outbox.dead_letter, [stored.seq for stored in flight.samples], cause)
+            self._window.drop(flight)
             self._settled()
 
     async def _send(self, link: Link) -> bool:
@@ -142,16 +148,36 @@ class Forwarder:
         flights = self._window.overdue(self._clock.mono_ms()) or await self._next_flights()
         if not flights:
             return False
+        floor = await self._floor()
+        self._dequeue(flights)
+        return all(await asyncio.gather(*(self._publish(link, flight, floor) for flight in flights if flight.samples)))
+
+    async def _floor(self) -> Floor:
+        """What is held, samples included that are not in the outbox yet: they are asked first, since they move on."""
+        unfinished = self._unfinished()
         floor = await self._disk.run(self._outbox.floor)
-        return all(await asyncio.gather(*(self._publish(link, flight, floor) for flight in flights)))
+        known = [time for time in (unfinished, floor.oldest) if time is not None]
+        return replace(floor, oldest=min(known, default=None))
 
     async def _next_flights(self) -> list[Flight]:
+        """New flights as far as there is credit, in their queue until ``_dequeue``: the disk may still fail."""
         await self._refill()
         for queue, backlog in ((self._live, False), (self._backlog, True)):
-            credit = max(0, min(len(queue), self._window.credit(backlog=backlog)))
-            if credit:
-                return [queue.popleft() for _ in range(credit)]
+            flights = list(islice(queue, max(0, self._window.credit(backlog=backlog))))
+            if flights:
+                await self._disk.run(self._launch, flights)
+                return flights
         return []
+
+    def _launch(self, flights: Iterable[Flight]) -> None:
+        """Leave out what was evicted while it waited."""
+        for flight in flights:
+            flight.samples = self._outbox.launch(flight.samples)
+
+    def _dequeue(self, flights: Sequence[Flight]) -> None:
+        for queue in (self._live, self._backlog):
+            while queue and queue[0] in flights:
+                queue.popleft()
 
     async def _refill(self) -> None:
         last = self._outbox.last_seq
@@ -161,8 +187,7 @@ class Forwarder:
         if not self._live and last > self._live_after and self._window.credit(backlog=False):
             self._live.extend(await self._read(self._live_after, last, backlog=False))
         if not self._backlog and self._backlog_spans and self._window.credit(backlog=True) > 0:
-            after, upto = self._backlog_spans.popleft()
-            self._backlog.extend(await self._read(after, upto, backlog=True))
+            self._backlog.extend(await self._read(*self._backlog_spans[0], backlog=True))
 
     async def _read(self, after: int, upto: int, *, backlog: bool) -> list[Flight]:
         """The next chunk of (after, upto] as flights; remembers where to go on."""
@@ -171,13 +196,14 @@ class Forwarder:
         if not backlog:
             self._live_after = end
         elif end < upto:
-            self._backlog_spans.appendleft((end, upto))
+            self._backlog_spans[0] = (end, upto)
+        else:
+            self._backlog_spans.popleft()
         return batches(stored, backlog=backlog)
 
     async def _publish(self, link: Link, flight: Flight, floor: Floor) -> bool:
         now = self._clock.mono_ms()
         self._window.send(flight, now)
-        self._outbox.mark_sent(flight.samples[-1].seq)
         first = flight.samples[0]
         message = SampleMessage(
             agent=self._sender.agent,

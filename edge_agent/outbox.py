@@ -1,8 +1,9 @@
 """Samples -> messages, the durable place between: what ``append`` returned survives a power cut.
 
 One SQLite file in WAL mode with ``synchronous=FULL``. Its random id is made with it; ``seq`` numbers samples and only
-grows, over boots and evictions. Full policy: the oldest samples are evicted and counted. Every transaction leaves
-``appended = confirmed + in_outbox + evicted``, evicted being what was pushed out or dead-lettered unconfirmed.
+grows, over boots and evictions. Full policy: the oldest samples are evicted and counted, those on the way last, since
+they may be stored already. Every transaction leaves ``appended = confirmed + in_outbox + evicted``, evicted being what
+was pushed out or dead-lettered unconfirmed.
 """
 
 import secrets
@@ -87,6 +88,9 @@ class Outbox:
         self.sent_upto = 0
         """Receipts may cover seqs up to this one: an earlier boot may have sent all that was held at the start."""
         self._next_seq = 1
+        self._on_the_way: set[int] = set()
+        self._evicted_upto = 0
+        self._told_low = 1
         self._last: dict[str, Instant] = {}
         self._held_rows = 0
         self._lock = threading.RLock()
@@ -130,16 +134,18 @@ class Outbox:
         with self._transaction() as db:
             db.executemany("INSERT INTO sample VALUES (?, ?, ?, ?, ?)", rows)
             db.executemany("INSERT OR REPLACE INTO unit VALUES (?, ?)", last.items())
-            evicted = self._evict(excess) if excess else 0
+            evicted = self._evict(excess) if excess else []
             db.execute(
                 "UPDATE ledger SET next_seq = ?, polled = polled + ?, appended = appended + ?, evicted = evicted + ?,"
                 " held = held + ?",
-                (next_seq, polled, len(rows), evicted, len(samples) - len(rows)),
+                (next_seq, polled, len(rows), len(evicted), len(samples) - len(rows)),
             )
+            self._evicted_upto = max(evicted, default=self._evicted_upto)
+            self._on_the_way.difference_update(evicted)
         self._next_seq = next_seq
         self._last.update(last)
-        self._held_rows += len(rows) - evicted
-        return evicted
+        self._held_rows += len(rows) - len(evicted)
+        return len(evicted)
 
     def pending(self, after: int = 0, limit: int = 1000, upto: int | None = None) -> list[StoredSample]:
         """Samples with ``after`` < seq <= ``upto`` in order of seq, at most ``limit``. Changes nothing."""
@@ -159,12 +165,25 @@ class Outbox:
         return self._next_seq - 1
 
     def floor(self) -> Floor:
-        """What messages say of the samples still held."""
+        """What messages say of the samples still held. From now on a receipt tells nothing of those below."""
         with self._errors():
             low, oldest = self._db.execute(
                 "SELECT (SELECT min(seq) FROM sample), (SELECT min(time) FROM sample)"
             ).fetchone()
-        return Floor(self._next_seq if low is None else low, oldest)
+            floor = Floor(self._next_seq if low is None else low, oldest)
+            self._told_low = max(self._told_low, floor.low)
+        return floor
+
+    def launch(self, stored: Sequence[StoredSample]) -> list[StoredSample]:
+        """Those still held, in order of seq; they are on the way from now on, so a receipt may cover them."""
+        with self._errors():
+            if stored and stored[0].seq <= self._evicted_upto:
+                span = (stored[0].seq, stored[-1].seq)
+                held = {seq for (seq,) in self._db.execute("SELECT seq FROM sample WHERE seq BETWEEN ? AND ?", span)}
+                stored = [one for one in stored if one.seq in held]
+            self._on_the_way.update(one.seq for one in stored)
+            self.mark_sent(max(self._on_the_way, default=0))
+        return list(stored)
 
     def mark_sent(self, upto: int) -> None:
         """Samples up to this seq have left, so a receipt may cover them."""
@@ -177,23 +196,25 @@ class Outbox:
 
     def confirm(self, receipt: Receipt) -> int:
         """Trim what the receipt settles; returns how many samples. A receipt for another outbox, or for more than was
-        sent, changes nothing."""
+        sent, changes nothing. A dead letter is confirmed, too, unless we said ourselves that it is settled."""
         if not self.accepts(receipt):
             return 0
         spans = [(0, receipt.upto), *receipt.ranges]
         with self._transaction() as db:
-            trimmed = sum(_delete(db, "sample", span) for span in spans)
-            revived = sum(_delete(db, "dead_letter", span) for span in spans)
+            trimmed = _delete(db, "sample", spans)
+            revived = _delete(db, "dead_letter", [(max(first, self._told_low), last) for first, last in spans])
             if trimmed or revived:
                 db.execute(
-                    "UPDATE ledger SET confirmed = confirmed + ?, evicted = evicted - ?", (trimmed + revived, revived)
+                    "UPDATE ledger SET confirmed = confirmed + ?, evicted = evicted - ?",
+                    (len(trimmed) + len(revived), len(revived)),
                 )
-        self._held_rows -= trimmed
-        return trimmed
+            self._on_the_way.difference_update(trimmed)
+        self._held_rows -= len(trimmed)
+        return len(trimmed)
 
     def dead_letter(self, seqs: Iterable[int], cause: str) -> int:
         """Set samples aside that nobody confirms; they count as evicted. Returns how many."""
-        moved = 0
+        moved, seqs = 0, list(seqs)
         with self._transaction() as db:
             for seq in seqs:
                 moved += db.execute(
@@ -206,6 +227,7 @@ class Outbox:
                 "DELETE FROM dead_letter WHERE seq <= (SELECT seq FROM dead_letter ORDER BY seq DESC LIMIT 1 OFFSET ?)",
                 (MAX_DEAD_LETTERS,),
             )
+            self._on_the_way.difference_update(seqs)
         self._held_rows -= moved
         return moved
 
@@ -245,6 +267,7 @@ class Outbox:
                 )
         self.outbox_id, self._next_seq = db.execute("SELECT outbox, next_seq FROM ledger").fetchone()
         self.sent_upto = self.last_seq
+        self._told_low = self._next_seq  # what the boots before said is not known
         self._last = dict(db.execute("SELECT path, last FROM unit").fetchall())
         counts = self.counts()
         self._held_rows = counts.in_outbox
@@ -257,11 +280,13 @@ class Outbox:
         db.execute("INSERT INTO ledger VALUES (1, ?, 1, 0, 0, 0, 0, 0)", (secrets.token_hex(8),))
         db.execute(f"PRAGMA user_version = {FORMAT}")
 
-    def _evict(self, excess: int) -> int:
-        deleted: int = self._db.execute(
-            "DELETE FROM sample WHERE seq <= (SELECT seq FROM sample ORDER BY seq LIMIT 1 OFFSET ?)", (excess - 1,)
-        ).rowcount
-        return deleted
+    def _evict(self, excess: int) -> list[int]:
+        """Delete the oldest samples, those on the way only when there are no others; returns their seqs."""
+        most = excess + len(self._on_the_way)
+        oldest = [seq for (seq,) in self._db.execute("SELECT seq FROM sample ORDER BY seq LIMIT ?", (most,))]
+        evicted = sorted(oldest, key=self._on_the_way.__contains__)[:excess]
+        self._db.executemany("DELETE FROM sample WHERE seq = ?", ((seq,) for seq in evicted))
+        return evicted
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -293,8 +318,10 @@ class Outbox:
 _REMEDY = "move it aside and start again: a new outbox is made, the old file is kept for recovery"
 
 
-def _delete(db: sqlite3.Connection, table: str, span: tuple[int, int]) -> int:
-    return db.execute(f"DELETE FROM {table} WHERE seq BETWEEN ? AND ?", span).rowcount  # noqa: S608 - our own names
+def _delete(db: sqlite3.Connection, table: str, spans: Iterable[tuple[int, int]]) -> list[int]:
+    """Delete what lies in the inclusive spans; returns the seqs."""
+    delete = f"DELETE FROM {table} WHERE seq BETWEEN ? AND ? RETURNING seq"  # noqa: S608 - our own names
+    return [seq for span in spans for (seq,) in db.execute(delete, span)]
 
 
 _Content = tuple[dict[str, Value], dict[str, tuple[Quality, Reason]]]

@@ -8,12 +8,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from itertools import islice, takewhile
 from typing import Final
 
 from edge_agent.disk_thread import DiskThread
 from edge_agent.outbox import Outbox
-from shopfloor.clock import Clock
+from shopfloor.clock import Clock, Trust
 from shopfloor.errors import Backpressure
+from shopfloor.instant import Instant
 from shopfloor.sample import Sample
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ class OutboxWriter:
 
     def __init__(self, outbox: Outbox, disk: DiskThread, clock: Clock, committed: Callable[[], None]) -> None:
         self._outbox, self._disk, self._clock, self._committed = outbox, disk, clock, committed
-        self._queue: deque[Sample] = deque()
+        self._queue: deque[tuple[Sample, Trust]] = deque()
         self._wake = asyncio.Event()
         self._finishing = False
         self._failing = False
@@ -42,11 +44,15 @@ class OutboxWriter:
         """Samples that wait for the disk."""
         return len(self._queue)
 
+    def oldest(self) -> Instant | None:
+        """The oldest source time that waits for the disk."""
+        return min((sample.time for sample, _ in self._queue), default=None)
+
     def put(self, sample: Sample) -> None:
-        """Take over a sample; never blocks."""
+        """Take over a sample that was polled now, under the clock as it is now; never blocks."""
         self.uncommitted += 1
         if len(self._queue) < MAX_QUEUE:
-            self._queue.append(sample)
+            self._queue.append((sample, self._clock.trust()))
         else:
             self.dropped += 1
         self._wake.set()
@@ -66,10 +72,12 @@ class OutboxWriter:
 
     async def _commit(self) -> bool:
         """One transaction. False when the disk would not take it and the end has come."""
-        batch = [self._queue[index] for index in range(min(len(self._queue), MAX_COMMIT))]
+        trust = self._queue[0][1] if self._queue else Trust.SYNCED
+        alike = takewhile(lambda waiting: waiting[1] is trust, islice(self._queue, MAX_COMMIT))
+        batch = [sample for sample, _ in alike]
         polled = self.uncommitted - (len(self._queue) - len(batch))
         try:
-            await self._disk.run(self._outbox.append, batch, polled=polled, trust=self._clock.trust())
+            await self._disk.run(self._outbox.append, batch, polled=polled, trust=trust)
         except Backpressure as fault:
             return await self._try_later(fault)
         if self._failing:

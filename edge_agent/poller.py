@@ -39,6 +39,8 @@ class Poller:
     """Source time of the unit's last sample before this boot."""
     schedule: Schedule | None = None
     """None until it runs."""
+    reading_since: Instant | None = None
+    """Source time of the cycle that is under way; None between cycles."""
     last: Sample | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when ``run`` has ended."""
@@ -71,8 +73,10 @@ class Poller:
             self._asleep = True
             await self.clock.sleep_until(self.schedule.tick)
             self._asleep = False
-            self.last = await self._sample()
+            self.reading_since = self.clock.now()
+            self.last = await self._sample(self.reading_since)
             self.hand_over(self.last)
+            self.reading_since = None
             self.schedule.advance(self.clock.now())
 
     def _begin(self) -> Instant:
@@ -81,8 +85,7 @@ class Poller:
             return self.after + 1
         return now
 
-    async def _sample(self) -> Sample:
-        at = self.clock.now()
+    async def _sample(self, at: Instant) -> Sample:
         if not self.health.due():
             return Sample(unit=self.unit, time=at, status=self.cycle.lost)
         try:

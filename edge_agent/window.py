@@ -85,10 +85,12 @@ class CreditWindow:
         return sorted((flight for flight in self._flights if flight.due_ms <= now_ms), key=lambda flight: flight.order)
 
     def struck_out(self) -> list[Flight]:
-        """Take out the flights to give up."""
-        out = [flight for flight in self._flights if flight.strikes >= MAX_STRIKES]
-        self._flights = [flight for flight in self._flights if flight.strikes < MAX_STRIKES]
-        return out
+        """The flights to give up."""
+        return [flight for flight in self._flights if flight.strikes >= MAX_STRIKES]
+
+    def drop(self, flight: Flight) -> None:
+        """Take a flight out: it was given up."""
+        self._flights.remove(flight)
 
     def next_due_ms(self) -> int | None:
         """When the next flight is due; None with nothing on the way."""

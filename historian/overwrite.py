@@ -4,13 +4,12 @@ Stands at the arrow to the *facts* of registers -> samples -> messages -> points
 only merges fields and never removes one, so whatever no longer exists is overwritten with the neutral element.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from historian.records import sparse
-from shopfloor.additive import Elements, merge_into
+from shopfloor.additive import Elements
 from shopfloor.fact import Fact, Loss, Stop
-from shopfloor.instant import Instant
 
 
 def changes(stored: Iterable[Fact], derived: Iterable[Fact]) -> list[Fact]:
@@ -52,14 +51,3 @@ def stop_changes(stored: Iterable[Stop], derived: Iterable[Stop]) -> list[Stop]:
     after = {(stop.unit, stop.start): stop for stop in derived if stop.end != stop.start}
     changed = [stop for key, stop in after.items() if before.get(key) != stop]
     return changed + [replace(stop, end=stop.start) for key, stop in before.items() if key not in after]
-
-
-def roll_up(facts: Iterable[Fact], slice_start: Callable[[Fact], Instant]) -> list[Fact]:
-    """Merge facts into coarser ones: per unit, shift and product one for each slice that ``slice_start`` names."""
-    rolled: dict[tuple[str, Instant, str, str], Fact] = {}
-    for fact in facts:
-        start = slice_start(fact)
-        key = (fact.unit, start, fact.shift, fact.product)
-        coarse = rolled.setdefault(key, replace(fact, time=start, elements={}))
-        merge_into(coarse.elements, fact.elements)
-    return list(rolled.values())

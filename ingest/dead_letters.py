@@ -50,8 +50,9 @@ class StoredLetter:
 class DeadLetters:
     """The file. Safe to call from several threads; every call blocks (use ``asyncio.to_thread``).
 
-    Not bounded: a letter stays until somebody removes it, since ``rejected`` is part of the ledger. Writing raises
-    Backpressure while the disk is full or the file locked; what was added before is durable (WAL, FULL).
+    Not bounded: a letter stays until somebody removes it, since ``rejected`` is part of the ledger. Calls raise
+    Backpressure while the disk is full or the file locked, ServiceUnavailable when a person must act; what was added
+    before is durable (WAL, FULL).
     """
 
     def __init__(self, path: Path, *, busy_timeout_s: float = 10.0) -> None:
@@ -93,39 +94,47 @@ class DeadLetters:
 
     def by_reason(self) -> dict[str, int]:
         """Letters by reason."""
-        with self._lock:
+        with self._errors():
             return dict(self._db.execute("SELECT reason, count(*) FROM letters GROUP BY reason ORDER BY reason"))
 
     def list(self, limit: int = 100, before: int | None = None) -> "list[StoredLetter]":
         """The newest letters first, those with an id below ``before``."""
-        with self._lock:
+        with self._errors():
             query = f"SELECT {_COLUMNS} FROM letters WHERE id < ? ORDER BY id DESC LIMIT ?"  # noqa: S608 - constant
             return [_stored(row) for row in self._db.execute(query, (before or 2**62, limit))]
 
     def show(self, letter_id: int) -> StoredLetter | None:
         """One letter; None when there is none with this id."""
-        with self._lock:
+        with self._errors():
             query = f"SELECT {_COLUMNS} FROM letters WHERE id = ?"  # noqa: S608 - constant
             row = self._db.execute(query, (letter_id,)).fetchone()
         return None if row is None else _stored(row)
 
     def _number(self, query: str, *values: str) -> int:
-        with self._lock:
+        with self._errors():
             number: int = self._db.execute(query, values).fetchone()[0]
             return number
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._errors():
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except sqlite3.OperationalError as fault:
-                raise Backpressure(f"dead letters: {fault}", _LOCKED_RETRY_S) from fault
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.OperationalError as fault:
+            raise Backpressure(f"dead letters: {fault}", _LOCKED_RETRY_S) from fault
+        except sqlite3.Error as fault:
+            raise ServiceUnavailable(f"the dead letters cannot be used: {fault}; move the file aside") from fault
 
 
 def _row(letter: DeadLetter) -> tuple[Any, ...]:

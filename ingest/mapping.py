@@ -94,8 +94,7 @@ class Judge:
         try:
             place = SampleTopic.parse(topic)
         except MessageRejected as fault:
-            letter = DeadLetter(topic=topic, payload=payload, reason=fault.reason, detail=str(fault), received=now)
-            return Judgement(topic, None, 0, None, (), (letter,))
+            return unreadable(topic, payload, fault, now)
         try:
             decoded = decode(place, payload)
         except MessageRejected as fault:
@@ -130,6 +129,12 @@ class Judge:
         if clock is Trust.UNSYNCED:
             return Refusal.CLOCK_UNSYNCED, "the agent did not know the time"
         return None
+
+
+def unreadable(topic: str, payload: bytes, fault: MessageRejected, now: Instant) -> Judgement:
+    """The verdict on a message that tells nothing of any sample."""
+    letter = DeadLetter(topic=topic, payload=payload, reason=fault.reason, detail=str(fault), received=now)
+    return Judgement(topic, None, 0, None, (), (letter,))
 
 
 def refused_by_store(judgement: Judgement, sequenced: Sequenced, reason: str, now: Instant) -> DeadLetter:

@@ -15,13 +15,23 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from historian.historian import Historian
-from historian.point import Point
+from historian.point import Point, Query
 from historian.records import AgentWatermark, Dirty, dirty_point, edge_ledger_point, sample_point, watermark_point
+from historian.schema import Measurement
 from ingest.batcher import batches
 from ingest.dead_letters import DeadLetters
 from ingest.ledger import IngestCounts
 from ingest.liveness import Liveness, OutboxWatch
-from ingest.mapping import DeadLetter, Judge, Judgement, Source, dirty_spans, refused_by_store, sample_identity
+from ingest.mapping import (
+    DeadLetter,
+    Judge,
+    Judgement,
+    Source,
+    dirty_spans,
+    refused_by_store,
+    sample_identity,
+    unreadable,
+)
 from ingest.receipts import MAX_SOURCES, ReceiptBook, ReceiptPublisher
 from messaging.agent_state import decode_state
 from messaging.client import Delivery, Message
@@ -40,6 +50,7 @@ MAX_BATCH: Final = 5_000
 LINGER_S: Final = 0.02
 """How long a batch waits for company."""
 KEPT_RETRY_S: Final = 0.5
+_LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
 
 
 class Port(Protocol):
@@ -124,6 +135,8 @@ class Pipeline:
             await asyncio.gather(receipts, consume, return_exceptions=True)
 
     async def _consume(self) -> None:
+        latest = await self._insist(lambda: self._historian.read(_LATEST_DIRTY))
+        self._stamp = max((point.time for point in latest), default=0)
         arrivals = batches(self._arrivals(), lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s)
         async with aclosing(arrivals) as all_arrivals:
             async for batch in all_arrivals:
@@ -138,8 +151,7 @@ class Pipeline:
     def _judged(self, message: Message) -> Judgement | None:
         agent = agent_of_state(message.topic)
         if agent is not None:
-            self._hear_state(agent, message)
-            return None
+            return self._hear_state(agent, message)
         judgement = self._judge.judge(message.topic, message.payload, self._clock.now())
         self.counts.messages += 1
         self.counts.samples += judgement.weight
@@ -147,17 +159,18 @@ class Pipeline:
             self._hear_samples(judgement.source)
         return judgement
 
-    def _hear_state(self, agent: str, message: Message) -> None:
+    def _hear_state(self, agent: str, message: Message) -> Judgement | None:
+        """Note what an agent says of itself; a verdict only on what cannot be read."""
         if not message.retain:  # what the broker had kept says nothing about now
             self.liveness.heard(agent, self._clock.mono_ms())
         try:
             told = decode_state(message.payload)
         except MessageRejected as fault:
-            log.warning("the state of agent %s cannot be read: %s", agent, fault)
-            return
+            return unreadable(message.topic, message.payload, fault, self._clock.now())
         if told.ledger is not None and told.agent == agent:
             minute = floor_to(self._clock.now(), MINUTE)
             self._reports[agent] = edge_ledger_point(agent, told.outbox, minute, msgspec.structs.asdict(told.ledger))
+        return None
 
     def _hear_samples(self, source: Source) -> None:
         mono = self._clock.mono_ms()
@@ -223,7 +236,7 @@ class Pipeline:
     async def _unbury(self, stored: Sequence[tuple[Judgement, Sequenced]]) -> None:
         """A sample that was refused before and is stored now is no longer a dead letter: the ledger counts it once."""
         self.counts.stored += len(stored)
-        if not stored or not await asyncio.to_thread(self._letters.count):
+        if not stored or not await self._insist(self._letters.count):
             return
         names = [sample_identity(judgement.source, one.seq) for judgement, one in stored if judgement.source]
         self.counts.rejected -= await self._insist(lambda: self._letters.withdraw(names))
@@ -261,6 +274,7 @@ class Pipeline:
         return [Dirty(unit, self._next_stamp(), *span) for unit, own in times.items() for span in dirty_spans(own)]
 
     def _next_stamp(self) -> Instant:
+        """An identity: later than any before, those of earlier processes included, whatever the clock says."""
         self._stamp = max(self._stamp + 1, self._clock.now())
         return self._stamp
 
@@ -284,4 +298,4 @@ class Pipeline:
         return list(reports.values())
 
     async def _rejected(self, source: Source) -> int:
-        return await asyncio.to_thread(self._letters.rejected, source.agent, source.outbox)
+        return await self._insist(lambda: self._letters.rejected(source.agent, source.outbox))

@@ -27,6 +27,7 @@ from historian.records import (
     unit_tags,
 )
 from historian.schema import SHIFT, Grain, Measurement
+from kpi.evaluate import is_final
 from kpi.facts import Derived, Window, derive
 from kpi.plan import UnitPlan
 from kpi.rollup import ShiftWindow, hour_facts, shift_facts, shift_windows
@@ -52,6 +53,11 @@ class UnitDerivation:
         self._enterprise = enterprise
         self._tags = unit_tags(enterprise, self._unit)
 
+    @property
+    def reach(self) -> int:
+        """Milliseconds by which a sample can change facts beyond its neighbours."""
+        return self._plan.reach
+
     def touched(self, start: Instant, end: Instant) -> Window:
         """The whole quarter hours whose facts may depend on samples in [start, end)."""
         before = [sample.time for sample in self._last_readings(start)]
@@ -63,8 +69,8 @@ class UnitDerivation:
     def update(self, window: Window, *, final_before: Instant | None, now: Instant) -> Iterator[list[Point]]:
         """What must be written so that the facts of ``window`` are right, chunk by chunk; empty chunks are left out.
 
-        Each chunk must be stored before the next is asked for. A change of a shift that ended by ``final_before``
-        brings its revision along.
+        Each chunk must be stored before the next is asked for. A change of a shift that was final at the watermark
+        ``final_before`` brings its revision along.
         """
         for low, high in self._chunks(window):
             if points := self._update_chunk((low, high), final_before, now):
@@ -257,7 +263,7 @@ class _RollUp:
     def revisions(self, final_before: Instant | None, now: Instant) -> Iterator[Revision]:
         """One record for each shift that was final and changes. After ``changes``."""
         for shift, before, after in self._revised:
-            if final_before is None or shift.end > final_before:
+            if not is_final(shift.end, final_before, self._unit.reach):
                 continue
             yield Revision(
                 unit=(before or after)[0].unit,

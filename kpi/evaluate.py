@@ -106,9 +106,10 @@ def observed_coverage(elements: Mapping[str, float], start: Instant, end: Instan
     return ratio(elements.get("observed_s", 0.0), (end - start) / 1000)
 
 
-def is_final(end: Instant, watermark: Instant | None, *, dirty: bool = False) -> bool:
-    """Whether a window can change no more: every agent has delivered what is older than its end, and all is derived.
+def is_final(end: Instant, watermark: Instant | None, reach: int, *, dirty: bool = False) -> bool:
+    """Whether samples can change a window no more: all that reach into it have been delivered, and all is derived.
 
     ``watermark`` is the oldest source time that an agent of the window's units may still hold; None when unknown.
+    ``reach`` is ``UnitPlan.reach``: a stop at the border is judged by samples that come after it.
     """
-    return watermark is not None and watermark >= end and not dirty
+    return watermark is not None and watermark >= end + reach and not dirty

@@ -334,6 +334,8 @@ class _Book:
 def _bucket(segment: _Segment, delta: Delta, tag: str) -> str:
     if not delta.attributed:
         return "" if tag == REACTIVE else _UNATTRIBUTED  # no ratio is made of reactive energy
+    if tag in PIECES and segment.category is TimeCategory.UNKNOWN:
+        return _UNATTRIBUTED  # ratios use known time only, so no pieces of unknown time either
     if tag in PIECES and segment.category is TimeCategory.SETUP:
         return _SETUP
     if tag in PIECES and segment.category in OUTSIDE_PBT:

@@ -58,7 +58,7 @@ from shopfloor.sample import Sample
 LONGEST_STATES = 31 * 24 * HOUR
 """States come from raw samples: a longer window is refused."""
 RECENT = 1_000
-"""So many of an agent's last reports are looked through for its outboxes, and of the last intervals for dirty ones."""
+"""So many of an agent's last reports are looked through for its outboxes, and of dirty intervals at a time."""
 
 LedgerSource = Callable[[], Mapping[str, AgentLedger]]
 """Agent -> ledger. The edge's counts are read before those of the store, or a moving ledger looks broken."""
@@ -191,6 +191,7 @@ class Store:
         watermark = self._watermark(question.path)
         revisions = self._revisions(question)
         told = self._told(question.path, question.unit)
+        reach = UnitPlan(question.unit, {}).reach
         for window, parts in zip(question.windows, records, strict=True):
             report = evaluate(merge(parts))
             observed_to = max(window.start, min(window.end, told))
@@ -205,7 +206,7 @@ class Store:
                 kpis=report.kpis,
                 elements=report.elements,
                 coverage=known,
-                final=is_final(window.end, watermark, dirty=any(_overlap(window, stain) for stain in dirty)),
+                final=is_final(window.end, watermark, reach, dirty=any(_overlap(window, stain) for stain in dirty)),
                 revision=sum(n for shift, n in revisions.items() if _overlap(window, shift)),
                 flags=(*report.flags, *flags, *(() if parts else ("no_data",))),
             )
@@ -279,12 +280,16 @@ class Store:
         return min((int(report[LEDGER_OLDEST]) for report in reports if LEDGER_OLDEST in report), default=None)
 
     def _dirty(self) -> dict[str, list[Window]]:
-        """Unit -> intervals that wait to be derived."""
+        """Unit -> intervals that wait to be derived. A whole page of done ones ends the search."""
         waiting: dict[str, list[Window]] = defaultdict(list)
-        for point in self._historian.read(Query(Measurement.DIRTY, descending=True, limit=RECENT)):
-            stain = point_dirty(point)
-            if not stain.done:
-                waiting[stain.unit].append(Window(stain.start, stain.end))
+        query = Query(Measurement.DIRTY, descending=True, limit=RECENT)
+        while page := [point_dirty(point) for point in self._historian.read(query)]:
+            for stain in page:
+                if not stain.done:
+                    waiting[stain.unit].append(Window(stain.start, stain.end))
+            if all(stain.done for stain in page):
+                break
+            query = replace(query, end=page[-1].stamp)
         return waiting
 
     def _revisions(self, question: _Question) -> dict[Window, int]:

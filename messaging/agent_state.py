@@ -3,11 +3,15 @@
 A word, not a promise: silence, not the will, decides that an agent is gone, and the ledger's ``stored`` is counted.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
+from messaging.payload import WIRE_ID
 from shopfloor.errors import MessageRejected
+
+BAD_STATE: Final = "bad_state"
+"""The reason of a state that cannot be read."""
 
 
 class EdgeLedger(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,9 @@ def encode_state(state: AgentState) -> bytes:
 def decode_state(payload: bytes) -> AgentState:
     """A state from its payload; raises MessageRejected."""
     try:
-        return msgspec.json.decode(payload, type=AgentState)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
-        raise MessageRejected("bad_state", str(fault)) from None
+        state = msgspec.json.decode(payload, type=AgentState)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise MessageRejected(BAD_STATE, str(fault)) from None
+    if not (WIRE_ID.fullmatch(state.outbox) and WIRE_ID.fullmatch(state.boot)):
+        raise MessageRejected(BAD_STATE, f"outbox and boot must match {WIRE_ID.pattern}")
+    return state

@@ -5,6 +5,7 @@ import itertools
 import socket
 import statistics
 import struct
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -19,14 +20,16 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from devices.template import Template, parse
 from edge_agent.agent import EdgeAgent
 from edge_agent.device_health import Health
+from edge_agent.outbox import Outbox, OutboxCounts
 from messaging.access import BrokerAccess
+from messaging.agent_state import decode_state
 from messaging.broker import INGEST, RunningBroker, start_broker
 from messaging.client import Message, MqttClient
 from messaging.payload import decode
 from messaging.receipt import Receipt, SeqRanges, encode_receipt
 from messaging.topic import SAMPLES_FILTER, SampleTopic, agent_state_topic, receipt_topic
 from shopfloor.clock import CatchUpClock, Clock, SystemClock
-from shopfloor.errors import ServiceUnavailable
+from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import Instant
 from shopfloor.plant import Plant
 from shopfloor.plant_file import load
@@ -296,8 +299,6 @@ def nowhere() -> BrokerAccess:
 
 def stored_in(path: Path) -> list[Sample]:
     """What an agent that has ended left in its outbox."""
-    from edge_agent.outbox import Outbox
-
     box = Outbox(path, max_samples=1_000_000)
     samples = [stored.sample for stored in box.pending(limit=1_000_000)]
     box.close()
@@ -462,7 +463,7 @@ async def test_a_dead_unit_behind_a_gateway_does_not_starve_its_neighbour(tmp_pa
 
     gateway = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = gateway.sockets[0].getsockname()[1]
-    units = [Unit("there", port, 1, timeout="200ms"), Unit("gone", port, 2, timeout="200ms")]
+    units = [Unit("there", port, 1), Unit("gone", port, 2, timeout="200ms")]
     agent = agent_of(plant(tmp_path, units), nowhere(), tmp_path / "o.db", CatchUpClock(START))
     async with running(start(agent)):
         await agent.stop_polling(START + 100_000)
@@ -482,15 +483,42 @@ async def test_the_broker_keeps_the_agent_s_state_and_hears_it_leave(tmp_path: P
         agent = agent_of(
             plant(tmp_path, [Unit("u1", device)]), broker.access_for(AGENT), tmp_path / "o.db", CatchUpClock(START)
         )
-        seen: list[bytes] = []
         async with MqttClient(
             broker.access_for(INGEST), "watcher", subscriptions=[agent_state_topic(AGENT)]
         ) as watcher:
             await watcher.wait_connected(PATIENT_S)
             states = watcher.deliveries()
-            async with running(start(agent)):
-                seen.append((await anext(states)).message.payload)
-            seen.append((await anext(states)).message.payload)
-    assert b'"state":"online"' in seen[0]
-    assert agent.outbox_id.encode() in seen[0]
-    assert b'"state":"offline"' in seen[1]
+            async with asyncio.timeout(PATIENT_S), running(start(agent)):
+                first = decode_state((await anext(states)).message.payload)
+                while (told := decode_state((await anext(states)).message.payload)).ledger is None:
+                    pass
+            async with asyncio.timeout(PATIENT_S):
+                while (last := decode_state((await anext(states)).message.payload)).state != "offline":
+                    pass
+    assert (first.state, first.outbox, told.state) == ("online", agent.outbox_id, "online")
+    assert last.ledger is not None
+
+
+async def test_a_disk_that_cannot_be_read_for_a_moment_does_not_end_the_agent(
+    tmp_path: Path, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, asked = Outbox.counts, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def away(self: Outbox) -> OutboxCounts:
+        if threading.current_thread() is threading.main_thread():
+            return counts(self)
+        loop.call_soon_threadsafe(asked.set)
+        raise Backpressure("the disk is away")
+
+    async with modbus_server(Served()) as device:
+        works = plant(tmp_path, [Unit("u1", device)])
+        agent = agent_of(works, broker.access_for(AGENT), tmp_path / "o.db", CatchUpClock(START))
+        monkeypatch.setattr(Outbox, "counts", away)
+        async with running(start(Receiver(broker.access_for(INGEST))), start(agent)):
+            await agent.stop_polling(START + 10_000)
+            async with asyncio.timeout(PATIENT_S):
+                await asked.wait()
+            assert await agent.drain(PATIENT_S)
+            assert agent.ledger_counts().confirmed == 10
+            monkeypatch.undo()

@@ -94,6 +94,11 @@ async def driver(port: int, unit: int = 1, timeout_s: float = PATIENT_S) -> Asyn
         await it.aclose()
 
 
+def hurried(modbus: ModbusDriver) -> ModbusDriver:
+    """The same device for a request that is not to be answered in time; connect before, with patience."""
+    return ModbusDriver(modbus._connection, modbus._unit_id, SHORT_S)
+
+
 def holding(address: int, count: int = 2) -> ReadRequest:
     return ReadRequest(Table.HOLDING, address, count, ())
 
@@ -190,10 +195,11 @@ async def test_a_late_answer_is_never_taken_for_the_next_request() -> None:
         if len(owed) > 1:
             writer.write(owed.pop(0))
 
-    async with device(late) as it, driver(it.port, timeout_s=SHORT_S) as modbus:
+    async with device(late) as it, driver(it.port) as modbus:
         for address in (100, 200, 300, 400):
+            await modbus.connect()
             with pytest.raises((DeviceUnreachable, ReplyMistrusted)):
-                await modbus.read([holding(address)])
+                await hurried(modbus).read([holding(address)])
         it.behave = good
         assert await modbus.read([holding(500)]) == [[500, 501]]
         transactions = [asked.transaction for asked in it.asked]
@@ -207,9 +213,10 @@ async def test_an_answer_after_the_timeout_meets_a_closed_connection() -> None:
         await ended.wait()
         writer.write(asked.frame(asked.pdu()))
 
-    async with device(once(wait_for_the_next)) as it, driver(it.port, timeout_s=SHORT_S) as modbus:
+    async with device(once(wait_for_the_next)) as it, driver(it.port) as modbus:
+        await modbus.connect()
         with pytest.raises(DeviceUnreachable, match="no answer within"):
-            await modbus.read([holding(100)])
+            await hurried(modbus).read([holding(100)])
         ended.set()
         assert await modbus.read([holding(200)]) == [[200, 201]]
         assert it.connections == 2

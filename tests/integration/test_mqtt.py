@@ -90,8 +90,9 @@ async def test_an_agent_cannot_write_under_another_name(any_broker):
 async def test_a_wrong_password_is_never_connected_and_says_why(any_broker, caplog):
     access = any_broker.access_for("edge-2")
     async with MqttClient(BrokerAccess(access.url, "edge-2", "guessed"), "edge-2", retry_s=FAST) as client:
+        await until(lambda: caplog.records)
         with pytest.raises(ServiceUnavailable, match="refuses user edge-2"):
-            await client.wait_connected(1.5)
+            await client.wait_connected(0.01)
         with pytest.raises(ServiceUnavailable):
             await client.publish(Message(TOPIC, b""))
     assert len(caplog.records) == 1
@@ -166,7 +167,7 @@ async def test_a_killed_broker_is_found_again_at_its_port(broker, tmp_path, capl
             await again.stop()
     lost = [record for record in caplog.records if "trying again" in record.message]
     back = [record for record in caplog.records if "is back" in record.message]
-    assert len(lost) - len(back) in (0, 2)  # the second stop, before the clients leave, may be noticed or not
+    assert len(lost) - len(back) in (0, 1, 2)  # each client may notice the second stop before it leaves, or not
     assert len(back) == 2
 
 

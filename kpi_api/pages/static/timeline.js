@@ -84,7 +84,7 @@ export function drawHours(element, items, zone) {
     const middle = index * pitch + pitch / 2;
     return [
       rect,
-      shape("text", { x: middle, y: height - tall - 4, class: "hour" }, number(kwh(item))),
+      shape("text", { x: middle, y: height - tall - 4, class: "hour" }, item.flags.includes("no_data") ? say("no_value") : number(kwh(item))),
       shape("text", { x: middle, y: height + AXIS - 3, class: "hour" }, minuteTime(Date.parse(item.start), zone).slice(0, width < 420 ? 2 : 5)),
     ];
   });

@@ -1,7 +1,10 @@
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import pytest
 
 from edge_agent.disk_thread import DiskThread
 from edge_agent.forwarder import LIVE_SAMPLES, Forwarder, Sender
@@ -13,7 +16,8 @@ from messaging.receipt import Receipt, SeqRanges
 from messaging.topic import SampleTopic
 from shopfloor.clock import SystemClock
 from shopfloor.equipment import EquipmentPath
-from shopfloor.errors import ServiceUnavailable
+from shopfloor.errors import Backpressure, ServiceUnavailable
+from shopfloor.instant import Instant
 from shopfloor.sample import Sample
 
 UNIT = "s/a/l/u"
@@ -59,11 +63,13 @@ def samples(first: int, last: int) -> list[Sample]:
 
 
 @asynccontextmanager
-async def forwarding(box: Outbox, line: Line, window: CreditWindow) -> AsyncIterator[Forwarder]:
+async def forwarding(
+    box: Outbox, line: Line, window: CreditWindow, unfinished: Callable[[], Instant | None] = lambda: None
+) -> AsyncIterator[Forwarder]:
     disk = DiskThread()
     topic = str(SampleTopic(EquipmentPath.parse("works", UNIT), "edge-1"))
     sender = Sender("edge-1", "boot", lambda _: topic)
-    forwarder = Forwarder(box, disk, sender, SystemClock(), line.changed.set, window=window)
+    forwarder = Forwarder(box, disk, sender, SystemClock(), line.changed.set, window=window, unfinished=unfinished)
     task = asyncio.create_task(forwarder.run(line), name="forwarder")
     try:
         yield forwarder
@@ -154,3 +160,70 @@ async def test_a_sample_that_is_never_confirmed_is_set_aside_and_the_rest_goes_o
         assert [(stored.seq, cause.partition(" ")[0]) for stored, cause in box.dead_letters()] == [(2, "no")]
         assert counts.evicted == 1
         assert counts.appended == counts.confirmed + counts.in_outbox + counts.evicted
+
+
+@pytest.mark.parametrize("call", ["floor", "pending", "launch", "confirm"])
+async def test_a_disk_that_fails_now_and_then_makes_it_forget_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    box, line = Outbox(tmp_path / "o.db", max_samples=100_000), Line()
+    box.append(samples(1, LIVE_SAMPLES + 5_000))
+    calls, real = itertools.count(), getattr(box, call)
+
+    def moody(*args: object) -> object:
+        if next(calls) % 7 == 0:
+            raise Backpressure("the disk is away", 0.0)
+        return real(*args)
+
+    monkeypatch.setattr(box, call, moody)
+    async with forwarding(box, line, CreditWindow(8)) as forwarder:
+        line.on_message = lambda _: forwarder.receive(everything(box, line))
+        await line.until(lambda: len(box) == 0)
+    assert line.received == SeqRanges([(0, LIVE_SAMPLES + 5_000)])
+
+
+async def test_a_sample_that_cannot_be_set_aside_now_is_set_aside_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, line = Outbox(tmp_path / "o.db", max_samples=100), Line()
+    box.append(samples(1, 1))
+    real, fails = box.dead_letter, iter([Backpressure("the disk is away", 0.0)])
+
+    def moody(seqs: list[int], cause: str) -> int:
+        for fault in fails:
+            raise fault
+        return real(seqs, cause)
+
+    monkeypatch.setattr(box, "dead_letter", moody)
+    async with forwarding(box, line, CreditWindow(8, first_pause_ms=1)) as forwarder:
+
+        def refuse_1(message: SampleMessage) -> None:
+            forwarder.receive(Receipt(box.outbox_id, 0, tuple((seq, seq) for seq in seqs(message) if seq > 1)))
+            if not box.dead_letters():
+                box.append(samples(box.last_seq + 1, box.last_seq + 1))
+                forwarder.notify()
+
+        line.on_message = refuse_1
+        await line.until(lambda: len(box.dead_letters()) == 1)
+
+
+async def test_what_was_evicted_while_it_waited_for_credit_is_not_sent(tmp_path: Path) -> None:
+    box, line = Outbox(tmp_path / "o.db", max_samples=1_000), Line()
+    box.append(samples(1, 1_000))
+    async with forwarding(box, line, CreditWindow(1)) as forwarder:
+        await line.until(lambda: len(line.messages) == 1)
+        box.append(samples(1_001, 1_400))
+        line.on_message = lambda _: forwarder.receive(everything(box, line))
+        forwarder.receive(everything(box, line))
+        await line.until(lambda: len(box) == 0)
+        counts = box.counts()
+    assert line.received == SeqRanges([(0, 500), (901, 1_400)])
+    assert (counts.confirmed, counts.evicted) == (1_000, 400)
+
+
+async def test_the_watermark_waits_for_what_is_not_in_the_outbox_yet(tmp_path: Path) -> None:
+    box, line = Outbox(tmp_path / "o.db", max_samples=100), Line()
+    box.append(samples(8, 9))
+    async with forwarding(box, line, CreditWindow(1), unfinished=lambda: 5):
+        await line.until(lambda: len(line.messages) == 1)
+    assert line.messages[0].oldest_t == 5

@@ -154,6 +154,39 @@ def test_a_dead_letter_counts_as_evicted_until_a_late_receipt_confirms_it(box: O
     assert balances(counts)
 
 
+def test_a_receipt_that_repeats_our_own_word_confirms_no_dead_letter(tmp_path: Path) -> None:
+    box = Outbox(tmp_path / "o.db", max_samples=10)
+    box.append([sample(1), sample(2)])
+    box.mark_sent(2)
+    box.dead_letter([1], "no receipt after 10 sends")
+    assert box.floor().low == 2  # told to the receiver, who takes it for settled
+    box.confirm(Receipt(box.outbox_id, 2))
+    box.close()
+    again = Outbox(tmp_path / "o.db", max_samples=10)
+    again.confirm(Receipt(again.outbox_id, 2))
+    assert [each.seq for each, _ in again.dead_letters()] == [1]
+    assert (again.counts().confirmed, again.counts().evicted) == (1, 1)
+    again.close()
+
+
+def test_what_is_on_the_way_is_evicted_last_so_that_its_receipt_still_counts(tmp_path: Path) -> None:
+    box = Outbox(tmp_path / "o.db", max_samples=3)
+    box.append([sample(time) for time in (1, 2, 3)])
+    waiting = box.pending()
+    assert [each.seq for each in box.launch(waiting[:2])] == [1, 2]
+    assert box.append([sample(4)]) == 1
+    assert [each.seq for each in box.pending()] == [1, 2, 4]
+    assert box.launch(waiting[2:]) == []
+    assert box.confirm(Receipt(box.outbox_id, 2)) == 2
+    assert box.append([sample(5), sample(6), sample(7)]) == 1
+    assert [each.seq for each in box.pending()] == [5, 6, 7]
+    box.launch(box.pending())
+    assert box.append([sample(8), sample(9), sample(10), sample(11)]) == 4
+    assert [each.seq for each in box.pending()] == [5, 6, 7]
+    assert balances(box.counts())
+    box.close()
+
+
 def test_dead_letters_are_bounded(tmp_path: Path) -> None:
     box = Outbox(tmp_path / "o.db", max_samples=MAX_DEAD_LETTERS + 10)
     box.append([sample(time) for time in range(1, MAX_DEAD_LETTERS + 4)])
@@ -169,6 +202,7 @@ STEPS = st.lists(
         st.tuples(st.just("append"), st.integers(0, 8), st.integers(0, 2)),
         st.tuples(st.just("confirm"), st.integers(0, 40), st.integers(0, 40)),
         st.tuples(st.just("dead"), st.integers(0, 40), st.integers(0, 3)),
+        st.tuples(st.just("launch"), st.integers(0, 12), st.integers(0, 12)),
         st.tuples(st.just("reopen"), st.just(0), st.just(0)),
     ),
     max_size=25,
@@ -187,6 +221,10 @@ def test_the_ledger_balances_after_every_step(tmp_path_factory: pytest.TempPathF
             box.mark_sent(box.last_seq)
         elif step == "confirm":
             box.confirm(Receipt(box.outbox_id, min(first, second), ((first, max(first, second)),)))
+        elif step == "launch":
+            waiting = box.pending(limit=first)
+            assert box.launch(waiting) == waiting
+            box.floor()
         elif step == "dead":
             box.dead_letter(range(first, first + second), "test")
         else:

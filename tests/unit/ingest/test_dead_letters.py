@@ -72,3 +72,13 @@ def test_a_locked_file_asks_to_wait_and_keeps_nothing_by_half(tmp_path):
 def test_a_path_that_is_no_file_is_told_at_once(tmp_path):
     with pytest.raises(ServiceUnavailable, match="dead letters"):
         DeadLetters(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_now_asks_to_wait_too(tmp_path):
+    path = tmp_path / "letters.sqlite"
+    letters = DeadLetters(path, busy_timeout_s=0.01)
+    letters._db.execute("ALTER TABLE letters RENAME TO elsewhere")
+    for call in (letters.count, lambda: letters.rejected("edge-1"), letters.by_reason, letters.list):
+        with pytest.raises(Backpressure):
+            call()
+    letters.close()

@@ -14,7 +14,7 @@ from ingest.ledger import stored_samples
 from ingest.mapping import Refusal
 from ingest.pipeline import Pipeline
 from kpi_api.store import Store
-from messaging.agent_state import AgentState, EdgeLedger, encode_state
+from messaging.agent_state import BAD_STATE, AgentState, EdgeLedger, encode_state
 from messaging.client import Delivery, Message
 from messaging.payload import Fault
 from messaging.receipt import Receipt, decode_receipt
@@ -154,6 +154,17 @@ async def test_dirty_stamps_never_repeat(start, store, say):
     assert stamps == sorted(set(stamps))
 
 
+async def test_dirty_stamps_never_repeat_over_a_restart_under_a_clock_that_was_set_back(start, store, say):
+    told = []
+    for seq in (1, 2, 3):
+        async with start(on_dirty=told.extend) as (line, _):
+            line.send(say(seq), say(seq, unit="ceper/machining/line-1/cnc-02"))
+            await line.receipt(upto(seq) if seq == 1 else bool)
+    stamps = [dirty.stamp for dirty in told]
+    assert stamps == sorted(set(stamps))
+    assert len(store.read(Query(Measurement.DIRTY))) == len(told)
+
+
 async def test_the_watermark_is_kept_beside_the_samples(start, store, say):
     async with start() as (line, _):
         line.send(say(1, oldest_t=NOON), say(2, oldest_t=NOON + 500), say(3, oldest_t=NOON + 100))
@@ -249,8 +260,12 @@ async def test_two_live_outboxes_are_both_stored_and_told_apart(start, plant, st
 
 
 async def test_silence_is_measured_from_what_an_agent_says_now(start, say):
+    states = [
+        Message(f"v1/agents/{agent}", encode_state(AgentState(agent=agent, state="online", outbox="a", boot="b")), kept)
+        for agent, kept in (("edge-2", True), ("edge-3", False))
+    ]
     async with start() as (line, pipeline):
-        line.send(Message("v1/agents/edge-2", b"{}", retain=True), Message("v1/agents/edge-3", b"{}"), say(1))
+        line.send(*states, say(1))
         await line.receipt(upto(1))
     heard = [agent for agent in (AGENT, "edge-2", "edge-3") if pipeline.liveness.silence_ms(agent, 10**9) is not None]
     assert heard == [AGENT, "edge-3"]
@@ -267,3 +282,16 @@ async def test_the_edges_side_of_the_ledger_rests_in_the_store(start, plant, sto
     (counts,) = Store(plant, store, SystemClock()).ledger().agents.values()
     assert (counts.polled, counts.appended, counts.confirmed, counts.in_outbox) == (3, 2, 1, 1)
     assert counts.stored == stored_samples(store, plant, AGENT) == 1
+
+
+@pytest.mark.parametrize("outbox", ["", "a\\b", "back\\", "new\nline", "x" * 65])
+async def test_a_state_that_cannot_be_stored_is_a_dead_letter_and_everything_else_goes_on(
+    start, dead_letters, say, outbox
+):
+    ledger = EdgeLedger(polled=3, appended=2, confirmed=1, in_outbox=1, evicted=0)
+    told = AgentState(agent=AGENT, state="online", outbox=outbox, boot="b7e1", ledger=ledger)
+    async with start() as (line, _):
+        line.send(Message(f"v1/agents/{AGENT}", encode_state(told)), Message(f"v1/agents/{AGENT}", b"{"), say(1))
+        await line.receipt(upto(1))
+    assert dead_letters.by_reason() == {BAD_STATE: 2}
+    assert line.log.count("ack") == 3
