@@ -208,7 +208,7 @@ class Store:
                 coverage=known,
                 final=is_final(window.end, watermark, reach, dirty=any(_overlap(window, stain) for stain in dirty)),
                 revision=sum(n for shift, n in revisions.items() if _overlap(window, shift)),
-                flags=(*report.flags, *flags, *(() if parts else ("no_data",))),
+                flags=(*report.flags, *flags, *(() if report.elements.get("observed_s") else ("no_data",))),
             )
 
     def _records(self, questions: Sequence[_Question]) -> dict[str, list[list[Elements]]]:
@@ -251,13 +251,21 @@ class Store:
             yield from facts_of(self._historian.read(Query(Grain.MINUTE, where, hour.start, hour.end)))
 
     def _silence(self, question: _Question, window: Window) -> list[Elements]:
-        """Time after the last sample's value has aged, up to now: unknown, or as the calendar plans."""
-        horizon = self._horizon(question.path)
-        if horizon is None:
-            return []
-        start = max(window.start, horizon + question.unit.max_age_ms)
+        """Time up to now that no sample tells of, before the first and after the last has aged: unknown, or planned."""
         end = min(window.end, self.now())
-        return [fact.elements for fact in gap_facts(question.unit, start, end, HOUR)] if start < end else []
+        first, horizon = self._first(question.path), self._horizon(question.path)
+        spans = [(window.start, end)]
+        if first is not None and horizon is not None:
+            aged = max(window.start, horizon + question.unit.max_age_ms)
+            spans = [(window.start, min(first, end)), (aged, end)]
+        return [
+            fact.elements for low, high in spans if low < high for fact in gap_facts(question.unit, low, high, HOUR)
+        ]
+
+    def _first(self, path: str) -> Instant | None:
+        query = replace(unit_query(Measurement.SAMPLES, self.plant.enterprise, path), limit=1)
+        points = self._historian.read(query)
+        return points[0].time if points else None
 
     def _told(self, path: str, unit: WorkUnit) -> Instant:
         """Until when something, if only silence, is known of a unit."""

@@ -99,12 +99,18 @@ def test_an_old_dirty_interval_is_found_behind_many_younger_ones(own: FilledPlan
     assert not own.store.kpi_items(CNC, *window)[0].final
 
 
-def test_a_unit_that_never_spoke_has_no_numbers_and_no_unknown_time(own: FilledPlant) -> None:
-    silent = "ceper/stamping/press-shop/press-01"
+def test_time_before_a_unit_first_spoke_is_unknown(own: FilledPlant) -> None:
+    furnace = "ceper/foundry/melting/furnace-01"  # its calendar has no breaks
     store = Store(own.plant, own.historian, CatchUpClock(END - 48 * HOUR))
-    (item,) = store.kpi_items(silent, NOON - 50 * HOUR, NOON - 48 * HOUR)
-    assert item.coverage is None
-    assert item.flags == ("no_data",)
+    (before,) = store.kpi_items(furnace, NOON - 50 * HOUR, NOON - 48 * HOUR)
+    assert (before.coverage, before.elements["unknown_s"], before.flags) == (0.0, 7_200.0, ("no_data",))
+    assert before.kpis["oee_index"] is None
+    (around,) = own.store.kpi_items(furnace, NOON - 50 * HOUR, END)
+    alone = own.store.kpi_items(furnace, NOON, END)[0].elements
+    assert around.elements["running_s"] >= alone["running_s"]
+    assert around.elements["planned_busy_s"] == (END - NOON) / 1000 + 50 * 3600
+    assert around.coverage is not None
+    assert around.coverage < 0.5
 
 
 def test_a_stop_is_a_short_one_until_it_has_lasted_longer(own: FilledPlant) -> None:
