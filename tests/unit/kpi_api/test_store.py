@@ -105,12 +105,11 @@ def test_time_before_a_unit_first_spoke_is_unknown(own: FilledPlant) -> None:
     (before,) = store.kpi_items(furnace, NOON - 50 * HOUR, NOON - 48 * HOUR)
     assert (before.coverage, before.elements["unknown_s"], before.flags) == (0.0, 7_200.0, ("no_data",))
     assert before.kpis["oee_index"] is None
-    (around,) = own.store.kpi_items(furnace, NOON - 50 * HOUR, END)
-    alone = own.store.kpi_items(furnace, NOON, END)[0].elements
-    assert around.elements["running_s"] >= alone["running_s"]
-    assert around.elements["planned_busy_s"] == (END - NOON) / 1000 + 50 * 3600
+    (around,) = own.store.kpi_items(furnace, NOON - 50 * HOUR, NOON)
+    assert around.elements["running_s"] > 0
+    assert around.elements["planned_busy_s"] == 50 * 3_600
     assert around.coverage is not None
-    assert around.coverage < 0.5
+    assert 0 < around.coverage < 0.5
 
 
 def test_a_stop_is_a_short_one_until_it_has_lasted_longer(own: FilledPlant) -> None:
