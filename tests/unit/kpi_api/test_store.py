@@ -105,9 +105,9 @@ def test_time_before_a_unit_first_spoke_is_unknown(own: FilledPlant) -> None:
     (before,) = store.kpi_items(furnace, NOON - 50 * HOUR, NOON - 48 * HOUR)
     assert (before.coverage, before.elements["unknown_s"], before.flags) == (0.0, 7_200.0, ("no_data",))
     assert before.kpis["oee_index"] is None
-    (around,) = own.store.kpi_items(furnace, NOON - 50 * HOUR, NOON)
+    (around,) = own.store.kpi_items(furnace, NOON - 50 * HOUR, END - END % MINUTE)
     assert around.elements["running_s"] > 0
-    assert around.elements["planned_busy_s"] == 50 * 3_600
+    assert around.elements["planned_busy_s"] == (END - END % MINUTE - NOON) / 1000 + 50 * 3_600
     assert around.coverage is not None
     assert 0 < around.coverage < 0.5
 
