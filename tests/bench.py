@@ -44,13 +44,16 @@ class Figure:
 
 
 def demo(*arguments: str) -> tuple[dict[str, Any], float]:
-    """A demo's report, and the seconds it took as a whole process."""
+    """A demo's report, with its store's size, and the seconds it took as a whole process."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         out = Path(folder) / "out.json"
         command = [sys.executable, "-m", "cli.main", "demo", "--data", f"{folder}/demo", "--port", "0"]
         began = time.monotonic()
         subprocess.run([*command, "--json", str(out), *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        return json.loads(out.read_text("utf-8")), time.monotonic() - began
+        seconds = time.monotonic() - began
+        report: dict[str, Any] = json.loads(out.read_text("utf-8"))
+        report["store_bytes"] = sum(file.stat().st_size for file in Path(folder).glob("demo/historian/*"))
+        return report, seconds
 
 
 def shifts() -> Iterator[Figure]:
@@ -65,12 +68,14 @@ def shifts() -> Iterator[Figure]:
         coverage = min(both["kpi"]["coverage"] for both in report["units"].values())
         (counts,) = report["ledger"]["agents"].values()
         lost = report["ledger"]["served"] - counts["stored"]
+        size = report["store_bytes"] / counts["stored"]
         yield Figure(f"seed {seed}: whole command", seconds, "s", "<= 300", seconds <= 300)
         yield Figure(
             f"seed {seed}: largest difference of a factor from the truth", apart, "1", "<= 0.002", apart <= 0.002
         )
         yield Figure(f"seed {seed}: pieces that differ from the truth", pieces, "piece", "0", pieces == 0)
         yield Figure(f"seed {seed}: least coverage", coverage, "1", ">= 0.999", coverage >= 0.999)
+        yield Figure(f"seed {seed}: store, facts included", size, "B/sample", "<= 300", size <= 300)
         yield Figure(f"seed {seed}: served minus stored", lost, "sample", "0", lost == 0 and counts["rejected"] == 0)
 
 
