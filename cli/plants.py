@@ -4,9 +4,11 @@ from pathlib import Path
 
 from devices.library import load as load_template
 from kpi.plan import UnitPlan
-from shopfloor.plant import DeviceRef, Plant
+from shopfloor.errors import PlantError
+from shopfloor.plant import DeviceRef, Plant, WorkUnit
 from shopfloor.plant_file import load
 from shopfloor.tag import TagSpec
+from simulators.parameters import parameters_of
 
 
 def template_tags(name: str) -> frozenset[str]:
@@ -16,7 +18,19 @@ def template_tags(name: str) -> frozenset[str]:
 
 def load_plant(path: Path) -> Plant:
     """A plant whose references into the template library hold; raises PlantError with all problems."""
-    return load(path, template_tags)
+    plant = load(path, template_tags)
+    problems = [f"{path}: {problem}" for unit in plant.units.values() for problem in _simulation_problems(unit)]
+    if problems:
+        raise PlantError(problems)
+    return plant
+
+
+def _simulation_problems(unit: WorkUnit) -> list[str]:
+    try:
+        parameters_of(unit)
+    except PlantError as fault:
+        return fault.problems
+    return []
 
 
 def unit_plans(plant: Plant) -> dict[str, UnitPlan]:

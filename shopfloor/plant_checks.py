@@ -96,7 +96,10 @@ def _check_site(root: Mapping[Any, Any], site: Mapping[Any, Any], at: Place) -> 
     zone = site.get("timezone")
     if isinstance(zone, str) and zone not in available_timezones():
         close = difflib.get_close_matches(zone, available_timezones(), n=1)
-        yield (*at, "timezone"), f"{zone!r} is not an IANA zone; " + (f"did you mean {close[0]!r}?" if close else "")
+        yield (
+            (*at, "timezone"),
+            f"{zone!r} is not an IANA zone; " + (f"did you mean {close[0]!r}?" if close else "write e.g. Asia/Jakarta"),
+        )
     yield from _check_references(site.get("calendar"), (*at, "calendar"), "calendar", _mapping(root.get("calendars")))
     for below, energy in _dated_values(site.get("energy")):
         tariff = _mapping(energy).get("tariff")
@@ -163,7 +166,7 @@ def _check_template(unit: Mapping[Any, Any], at: Place, template_tags: TemplateT
     for place, tag in wanted:
         if tag not in tags:
             yield place, f"template {name!r} gives no tag {tag!r} here; it gives {', '.join(sorted(tags))}"
-    if "state" in tags and "states" not in unit:
+    if "state" in tags and not difflib.get_close_matches("states", list(map(str, unit)), n=1):
         yield (*at, "device", "template"), f"template {name!r} reads a state; say what its codes mean in 'states'"
 
 
@@ -177,18 +180,21 @@ def _check_chosen(chosen: list[Any], tags: frozenset[str], template: str, at: Pl
 
 def _check_agents(root: Mapping[Any, Any], units: Mapping[str, Place]) -> Iterator[Problem]:
     owner: dict[str, Any] = {}
+    unmatched = False
     agents = _mapping(root.get("agents"))
     for name, agent in agents.items():
         patterns = _mapping(agent).get("units")
         for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
             place: Place = ("agents", name, "units", index)
             matched = [path for path in units if fnmatchcase(path, str(pattern))]
-            if not matched:
+            if not matched and units:
+                unmatched = True
                 close = difflib.get_close_matches(str(pattern), list(units), n=1)
                 yield place, f"{pattern!r} matches no unit; " + (f"did you mean {close[0]!r}?" if close else "check it")
             for path in matched:
                 if owner.setdefault(path, name) != name:
                     yield place, f"the unit {path} belongs to agent {owner[path]!r} already; a unit has one agent"
-    for path, place in units.items():
-        if agents and path not in owner:
-            yield (*place, "id"), f"no agent reads {path}; add it under agents"
+    orphans = [path for path in units if path not in owner]
+    if agents and orphans and not unmatched:  # a pattern that matches nothing was meant for them
+        place = (*units[orphans[0]], "id") if len(orphans) == 1 else ("agents",)
+        yield place, f"no agent reads {', '.join(orphans)}; add it under agents"

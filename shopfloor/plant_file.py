@@ -1,6 +1,5 @@
 """plant.yaml -> Plant: parsed once, every fault named with file, line, field and remedy."""
 
-import difflib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
@@ -10,7 +9,6 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from shopfloor import plant_schema as doc
 from shopfloor.calendar import ALL_WEEK, Calendar, LocalRange, Shift
@@ -34,13 +32,13 @@ from shopfloor.plant import (
     WorkUnit,
 )
 from shopfloor.plant_checks import Problem, TemplateTags, cross_checks
+from shopfloor.plant_faults import ABSENT, explained
 from shopfloor.yaml_lines import LinedDocument, Place, parse
 
 T = TypeVar("T")
 U = TypeVar("U")
 DEFAULT_MICRO_STOP_S = 300.0
 SCANS_OF_MAX_AGE = 3
-ABSENT = "is missing"
 
 
 def load(path: Path, template_tags: TemplateTags | None = None) -> Plant:
@@ -60,7 +58,7 @@ def load(path: Path, template_tags: TemplateTags | None = None) -> Plant:
         try:
             plant_doc = doc.PlantDoc.model_validate(document.data)
         except ValidationError as fault:
-            problems.extend(_explained(error) for error in fault.errors())
+            problems.extend(explained(fault.errors()))
         problems.extend(cross_checks(document.data, template_tags))
     if problems or plant_doc is None:
         raise PlantError(_lines(path, document, problems))
@@ -90,50 +88,6 @@ def _field(place: Place) -> str:
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
     return text
-
-
-# ---------------------------------------------------------------- shape
-
-
-def _explained(error: ErrorDetails) -> Problem:
-    place = tuple(step for step in error["loc"] if not _is_branch(step))
-    kind, given = error["type"], error["input"]
-    if kind == "extra_forbidden":
-        known = sorted(_known_fields())
-        return place, f"unknown field {_nearest(str(place[-1]), known)}"
-    if kind == "missing":
-        return place, f"{ABSENT}; add it"
-    if kind in ("enum", "literal_error"):
-        expected = str(error.get("ctx", {}).get("expected", ""))
-        return place, f"{given!r} is not allowed; use one of {expected}"
-    if kind == "string_pattern_mismatch":
-        return place, f"{given!r} is not an id; use lower-case letters, digits and hyphens, at most 32"
-    if kind == "value_error":
-        return place, str(error["ctx"]["error"])
-    if kind == "too_short":
-        return place, "is empty; add at least one entry"
-    return place, f"{given!r}: {error['msg'][:1].lower()}{error['msg'][1:]}"
-
-
-def _is_branch(step: str | int) -> bool:
-    return isinstance(step, str) and ("[" in step or step in {"ShiftDoc", "ProductByTag", "str", "literal['closed']"})
-
-
-def _known_fields() -> set[str]:
-    return {
-        name
-        for member in vars(doc).values()
-        if isinstance(member, type) and issubclass(member, doc.Doc)
-        for name in member.model_fields
-    }
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"{word!r}; did you mean {close[0]!r}?" if close else f"{word!r}; remove it"
-
-
-# ---------------------------------------------------------------- building
 
 
 def _build(root: doc.PlantDoc, revision: str) -> Plant:

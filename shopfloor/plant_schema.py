@@ -4,7 +4,7 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -51,12 +51,13 @@ def connection(text: str) -> tuple[str, int]:
     return match[1], port
 
 
-def _checked(parse: Any) -> AfterValidator:
-    def validate(text: str) -> str:
-        parse(text)
-        return text
+def _checked(parse: Any) -> BeforeValidator:
+    def validate(raw: Any) -> Any:
+        if not isinstance(raw, dict | list):  # those are for another shape of the field
+            parse(str(raw))
+        return raw
 
-    return AfterValidator(validate)
+    return BeforeValidator(validate)
 
 
 Id = Annotated[str, Field(pattern=f"^{ID.pattern}$", description="Lower-case id that never changes; names are labels.")]

@@ -19,8 +19,14 @@ MISTAKES = {
     "product": ("product: grey-iron-heat", "product: gray-iron-heat", "did you mean 'grey-iron-heat'?"),
     "connection": ("modbus-tcp://192.0.2.11:502", "192.0.2.11", "write modbus-tcp://HOST:PORT"),
     "duration": ("scan: 5s", "scan: five", "write e.g. 500ms"),
-    "agent": ("units: [\"ceper/*\"]", "units: [\"ceper/foundry/*\"]", "no agent reads ceper/machining/line-1/cnc-01; add it under agents"),
+    "agent": ("units: [\"ceper/*\"]", "units: [\"ceper/foundry/*\"]", "no agent reads ceper/machining/line-1/cnc-01, ceper/machining/line-1/cnc-02"),
     "syntax": ("calendars:", "calendars: {", "not YAML"),
+    "shift": ('sore: "14:00-22:00"', 'sore: "14-22"', "'14-22' is not a time range; write e.g. 06:00-14:00"),
+    "code": ("map: {1: brake-disc", "map: {a: brake-disc", "map.a: 'a': input should be a valid integer"),
+    "misspelt section": ("agents:\n", "agent:\n", "unknown field 'agent'; did you mean 'agents'?"),
+    "pattern": ("units: [\"ceper/*\"]", "units: [\"cepr/*\"]", "'cepr/*' matches no unit"),
+    "simulation": ("simulation: {counter_reset_per_order: 1}", "simulation: {resets: 1}", "simulation.resets is unknown"),
+    "number": ("mass_kg: 1000", "mass_kg: heavy", "'heavy': input should be a valid number"),
     "tariff": ("tariff: pln-i3", "tariff: pln-i4", "there is no tariff 'pln-i4'; did you mean 'pln-i3'?"),
 }  # fmt: skip
 
@@ -38,11 +44,12 @@ def test_a_mistake_is_one_clear_line_and_exit_2(
     before, after, remedy = MISTAKES[mistake]
     assert before in GOOD
     path = tmp_path / "plant.yaml"
-    path.write_text(GOOD.replace(before, after), "utf-8")
+    path.write_text(GOOD.replace(before, after, 1), "utf-8")
     assert main(["check", str(path)]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert any(remedy in line for line in lines), lines
-    assert all(line.startswith(f"{path}:") for line in lines)
+    (line,) = lines
+    assert line.startswith(f"{path}:")
+    assert remedy in line
 
 
 def test_a_missing_file_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
