@@ -13,6 +13,7 @@ from cli.demo_report import report
 from cli.demo_state import DemoState, alone_in
 from cli.live_table import LiveTable
 from cli.plants import load_plant, unit_plans
+from cli.replay_clock import ReplayClock
 from cli.signals import stop_on_signal
 from devices.library import load as load_template
 from edge_agent.agent import EdgeAgent
@@ -234,7 +235,11 @@ async def _started(options: Options, plant: Plant, replay: MeterReplay | None) -
             clock=wall,
         )
         demo.store = Store(
-            plant, demo.historian, clock, ledger_source=demo.ledger, dead_letters=demo.ingest.dead_letters
+            plant,
+            demo.historian,
+            ReplayClock(clock, demo.ingest.stored_until),
+            ledger_source=demo.ledger,
+            dead_letters=demo.ingest.dead_letters,
         )
         services = {"ingest": demo.ingest.run(), **{agent.agent_id: agent.run() for agent in demo.agents}}
         tasks = [asyncio.create_task(service, name=name) for name, service in services.items()]

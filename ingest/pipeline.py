@@ -112,6 +112,8 @@ class Pipeline:
         self._oldest: dict[Source, Instant] = {}
         self._reports: dict[str, Point] = {}
         self._stamp: Instant = 0
+        self.newest: dict[str, Instant] = {}
+        """Unit -> source time of the newest sample that this process stored."""
         self.counts = IngestCounts()
         """What was handled so far."""
         self.liveness = Liveness()
@@ -188,6 +190,7 @@ class Pipeline:
         for arrival in batch:
             arrival.delivery.ack()
         self._confirm(judgements)
+        self._note_newest(judgements)
         if dirty:
             self._on_dirty(dirty)
 
@@ -264,6 +267,11 @@ class Pipeline:
                 seqs = [*judgement.settled_without_store, *(sequenced.seq for sequenced in judgement.good)]
                 self._book.settle(judgement.source, judgement.low, seqs)
                 self._publisher.owe(judgement.source)
+
+    def _note_newest(self, judgements: Iterable[Judgement]) -> None:
+        for judgement in judgements:
+            for _, sample in judgement.good:
+                self.newest[sample.unit] = max(sample.time, self.newest.get(sample.unit, 0))
 
     # ------------------------------------------------------------ what goes beside the samples
 

@@ -15,6 +15,7 @@ from messaging.client import MqttClient
 from messaging.rights import INGEST
 from messaging.topic import INGEST_SUBSCRIPTIONS, agent_state_topic, samples_filter
 from shopfloor.clock import Clock
+from shopfloor.instant import Instant
 from shopfloor.plant import Plant
 
 
@@ -36,6 +37,7 @@ class IngestService:
         agents: Sequence[str] | None = None,
     ) -> None:
         """``agents`` are the ones that this process serves, None all; ``plans`` the units whose facts it keeps."""
+        self._units = len(plans)
         self._letters = DeadLetters(dead_letters)
         self._client = MqttClient(access, _client_id(agents), subscriptions=_subscriptions(agents), persistent=True)
         self.engine = FactsEngine(
@@ -60,6 +62,11 @@ class IngestService:
     async def settle(self) -> None:
         """Return when every stored sample is in the facts. ``run`` must be running."""
         await self.engine.settle()
+
+    def stored_until(self) -> Instant | None:
+        """The latest source time that the samples of every unit reach; None while one has none."""
+        newest = self._pipeline.newest
+        return min(newest.values()) if len(newest) == self._units else None
 
     @property
     def counts(self) -> IngestCounts:
