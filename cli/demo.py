@@ -81,6 +81,7 @@ async def _run(options: Options, plant: Plant, replay: MeterReplay | None) -> in
         url = await stack.enter_async_context(_page(demo, options.port))
         table = LiveTable(demo.store, demo.clock, url)
         showing = asyncio.create_task(table.run(), name="live table")
+        showing.add_done_callback(demo.failed)
         try:
             drained = await demo.until_end(stop)
         finally:

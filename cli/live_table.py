@@ -18,12 +18,17 @@ HOURS = 8
 FACTORS = ("oee_index", "availability", "effectiveness", "quality_ratio")
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError("nobody reads the output any more")  # the library would exit from inside the task
+
+
 class LiveTable:
     """Shows the store every two seconds until it is cancelled."""
 
     def __init__(self, store: Store, clock: CatchUpClock, url: str) -> None:
         self._store, self._clock, self._url = store, clock, url
-        self._console = Console(file=sys.stdout)
+        self._console = _Terminal(file=sys.stdout)
 
     async def run(self) -> None:
         """Draw until cancelled."""
