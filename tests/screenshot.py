@@ -9,17 +9,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from tests.chromium import CHROMIUM, FLAGS
+
 ROOT = Path(__file__).parent.parent
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 CAUGHT_UP_MS = 300_000
 
 

@@ -11,18 +11,9 @@ from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from kpi_api.app import create_app
 from kpi_api.server import served
+from tests.chromium import CHROMIUM, FLAGS
 from tests.filled_plant import STILL, FilledPlant, filled_plant
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 MACHINES = ("furnace-01", "cnc-01", "cnc-02", "cnc-03", "press-01")
 METER = "ceper/utilities/intake/main-meter"
 DRAWN = ".timeline rect.time"
@@ -58,7 +49,7 @@ def chromium() -> Path:
 async def browser(tmp_path: Path, chromium: Path) -> AsyncIterator[BrowserContext]:
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
-            tmp_path / "profile", executable_path=chromium, headless=True, args=ARGS, timeout=PATIENCE_MS
+            tmp_path / "profile", executable_path=chromium, headless=True, args=FLAGS, timeout=PATIENCE_MS
         )
         context.set_default_timeout(PATIENCE_MS)
         yield context
