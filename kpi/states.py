@@ -5,6 +5,7 @@ A micro-stop is judged last, on the whole stop.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from itertools import groupby
 from typing import NamedTuple
 
@@ -20,6 +21,15 @@ _BY_CALENDAR = {
     Planned.NOT_SCHEDULED: TimeCategory.NOT_SCHEDULED,
     Planned.PLANNED_STOP: TimeCategory.PLANNED_STOP,
 }
+
+
+class Source(StrEnum):
+    """Where a category comes from, in rising order of precedence."""
+
+    INFERRED = "inferred"
+    MACHINE = "machine"
+    STATED = "stated"
+    CALENDAR = "calendar"
 
 
 class StateInterval(NamedTuple):
@@ -38,6 +48,15 @@ class StateInterval(NamedTuple):
     planned: Planned
     shift: str
     product: str
+    source: Source = Source.MACHINE
+    """Whose word the category is."""
+    reason: str = ""
+    """The stated reason of a stop."""
+    statement: str = ""
+    """Id of the statement behind category or reason."""
+    order: str = ""
+    """The stated order."""
+    staffed: bool = False
 
 
 def readings(samples: Iterable[Sample], tag: str) -> list[Reading]:

@@ -33,9 +33,15 @@ class Stop:
     end: Instant | None
     """None while it lasts."""
     category: str
-    """Time category (unplanned_stop, micro_stop, starved, blocked)."""
+    """Time category (unplanned_stop, micro_stop, starved, blocked; where a statement moved it, any other)."""
     code: int | None
     """The state code behind it."""
+    reason: str = ""
+    """The stated reason; empty where nobody stated one."""
+    statement: str = ""
+    """Id of the statement that gave it."""
+    failure: bool = False
+    """Whether it counts as an equipment failure (or its re-trip)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from shopfloor.calendar import Calendar
 from shopfloor.dated import Dated
 from shopfloor.equipment import EquipmentPath
 from shopfloor.machine_state import TimeCategory
+from shopfloor.reason import Reason
 
 NO_PRODUCT = "none"
 """The product tag of time and quantities without a product."""
@@ -31,12 +32,28 @@ class UnscheduledRun(StrEnum):
     COUNTED = "counted"
 
 
+class Staffed(StrEnum):
+    """Site policy for staffed time, the base of OOE: not known, or all time within shifts."""
+
+    UNKNOWN = "unknown"
+    SHIFTS = "shifts"
+
+
+class QuantityUnit(StrEnum):
+    """What a product is counted in. Quantities of different units are never added."""
+
+    PIECE = "piece"
+    KILOGRAM = "kg"
+    HEAT = "heat"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How a site reads the standard where it leaves a choice. Printed on reports."""
 
     no_order: NoOrder = NoOrder.LOSS
     unscheduled_run: UnscheduledRun = UnscheduledRun.OUTSIDE
+    staffed: Staffed = Staffed.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,8 @@ class Product:
     id: str
     name: Labels
     mass_kg: float | None = None
+    """Mass of one unit of quantity; 1 for what is counted in kilograms."""
+    quantity_unit: QuantityUnit = QuantityUnit.PIECE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +78,11 @@ class Tariff:
     peak_start_minute: int
     peak_end_minute: int
     kvarh: float = 0.0
+    """Price of a kvarh beyond the free ones."""
     free_kvarh_per_kwh: float = 0.0
+    contract_kva: float | None = None
+    minimum_hours: float = 0.0
+    """The bill of a month is at least so many hours of the contracted power, off peak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +91,54 @@ class Energy:
 
     tariff: str | None = None
     grid_factor_kg_per_kwh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Energy baseline of ISO 50001/50006: expected kWh = base_kwh (per day) + kwh_per_unit x quantity."""
+
+    kwh_per_unit: float
+    base_kwh: float
+    """Base load, kWh a day."""
+    driver: str = "good_kg"
+    """The column of the additive record that drives the energy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Characteristic:
+    """A measured quality characteristic: a gauge tag with its specification; one limit may be open."""
+
+    tag: str
+    name: Labels
+    lsl: float | None
+    usl: float | None
+    target: float | None = None
+    subgroup: int = 5
+    """Values in a rational subgroup; 1 for individuals."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterInference:
+    """Running follows from a counter: no part for ``cycles`` planned run times is a stop since the last good cycle."""
+
+    tag: str
+    cycles: float = 3.0
+    floor_s: float = 10.0
+    """Never sooner than this (fast machines, slow scans)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeInference:
+    """Running follows from a gauge with hysteresis: current or power of a machine without a PLC."""
+
+    tag: str
+    running_above: float
+    stopped_below: float
+
+
+Inference = CounterInference | GaugeInference
+StateMap = Mapping[int, TimeCategory | None]
+"""State code -> time category; None for a transition, which counts as the state before it (PackML Starting ...)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +184,8 @@ class WorkUnit:
     path: EquipmentPath
     name: Labels
     device: DeviceRef
-    states: Dated[Mapping[int, TimeCategory]] | None
-    """State code -> time category; None for a unit without a state (a meter)."""
+    states: Dated[StateMap] | None
+    """None for a unit without a state (a meter, or a machine whose running is inferred)."""
     product: Dated[ProductRule] | None
     planned_run_time_s: Dated[Mapping[str, float]] | None
     """PRI by product, seconds per piece."""
@@ -127,13 +198,33 @@ class WorkUnit:
     max_power_kw: float | None
     targets: Mapping[str, float]
     corrections: tuple[Correction, ...] = ()
+    modes: Dated[Mapping[int, TimeCategory]] | None = None
+    """Code of the ``unit_mode`` tag -> category that overrides the state (maintenance, setup); others leave it."""
+    inference: Dated[Inference] | None = None
+    """How running is told without a state, or while the state is not known."""
+    startup_s: float = 0.0
+    """Running for so long after a setup or an unplanned stop is start-up: its scrap is a start-up loss."""
+    retrip_s: float = 300.0
+    """A failure that begins sooner after the last one ended is the same failure."""
+    capacity_per_h: float | None = None
+    """Rated capacity, quantity an hour (EPC of ISO 22400-2)."""
+    characteristics: tuple[Characteristic, ...] = ()
+    baseline: Dated[Baseline] | None = None
+    tariff: Dated[Tariff | None] | None = None
+    """The site's, resolved."""
+    grid_factor_kg_per_kwh: Dated[float | None] | None = None
+    """The site's."""
+    products: Mapping[str, Product] = field(default_factory=dict)
+    """The plant's."""
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
+    """The plant's, with what each inherits filled in."""
     simulation: Mapping[str, float] = field(default_factory=dict)
     """Overrides of the simulated machine's parameters; meaningless to everything but the simulators."""
 
     @property
     def is_machine(self) -> bool:
-        """True where the unit has states, hence time categories and OEE; False for a meter."""
-        return self.states is not None
+        """True where states are read or inferred, hence time categories and OEE; False for a meter."""
+        return self.states is not None or self.inference is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +235,14 @@ class WorkCenter:
     name: Labels
     output_unit: str | None
     units: tuple[WorkUnit, ...]
+    planned_run_time_s: Dated[Mapping[str, float]] | None = None
+    """The serial line's PRI by product (the bottleneck's when left out)."""
+    targets: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether the units stand one behind the other; else they are parallel and merge."""
+        return self.output_unit is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +252,7 @@ class Area:
     id: str
     name: Labels
     work_centers: tuple[WorkCenter, ...]
+    targets: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +265,7 @@ class Site:
     policy: Policy
     energy: Dated[Energy]
     areas: tuple[Area, ...]
+    targets: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +292,8 @@ class Plant:
     """Short hash of the file's text: facts carry it as the plan's revision."""
     units: Mapping[str, WorkUnit]
     """Every work unit by its path, in file order."""
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
+    """The tree of stop reasons, flat by id."""
 
     def agent_of(self, unit: str) -> str:
         """The agent that reads ``unit``."""

@@ -21,6 +21,7 @@ class TagKind(StrEnum):
 
 CANONICAL: dict[str, tuple[TagKind, str]] = {
     "state": (TagKind.STATE, ""),
+    "unit_mode": (TagKind.STATE, ""),
     "product_code": (TagKind.STATE, ""),
     "alarm_code": (TagKind.STATE, ""),
     "produced": (TagKind.COUNTER, "piece"),

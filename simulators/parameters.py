@@ -117,7 +117,8 @@ def codes_of(unit: WorkUnit, t: Instant) -> Codes:
     mapping = (unit.states.at(t) or unit.states.entries[0][1]) if unit.states else {}
     states: dict[TimeCategory, int] = {}
     for code, category in mapping.items():
-        states.setdefault(category, code)
+        if category is not None:
+            states.setdefault(category, code)
     idle = next((category for category in IDLE_PREFERENCE if category in states), None)
     if TimeCategory.RUNNING not in states or idle is None:
         raise PlantError(f"{unit.path}: states must map one code to running and one to a stop to be simulated")
