@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo setup test check bench soak screenshot generate clean
+.PHONY: demo setup test check bench soak weeks screenshot generate clean
 
 ## demo: the example plant, from Modbus registers to a live page; prints the address (Ctrl-C ends it)
 demo: setup
@@ -43,6 +43,13 @@ SEED ?= 1
 soak: .venv/.development
 	@deploy/debian-packages mosquitto
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) --seed $(SEED)
+
+## weeks: simulated weeks through the wire, with late data and edits, against the simulator's truth; last line a JSON verdict
+SEEDS ?= 1-5
+DAYS ?= 7
+weeks: .venv/.development
+	@deploy/debian-packages mosquitto
+	$(BIN)/python -m tests.weeks --seeds $(SEEDS) --days $(DAYS)
 
 ## screenshot: docs/overview.png from the running demo in a real Chromium
 screenshot: .venv/.development

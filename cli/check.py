@@ -1,5 +1,6 @@
 """``shopfloor check``: offline validation of a plant file."""
 
+import argparse
 from pathlib import Path
 
 from cli.plants import load_plant
@@ -10,8 +11,9 @@ BYTES_PER_SAMPLE = 260
 """Measured on the embedded historian with the example plant, facts included (docs/figures.md)."""
 
 
-def check(path: Path) -> int:
+def check(arguments: argparse.Namespace) -> int:
     """Print what the plant is, or raise PlantError with every problem."""
+    path: Path = arguments.plant
     plant = load_plant(path)
     per_day = samples_per_day(plant)
     budget_gb = per_day * RETENTION_DAYS * BYTES_PER_SAMPLE / 1e9

@@ -1,11 +1,12 @@
 """``shopfloor demo``: all stages in one place, on a virtual clock that catches up with the wall and follows it."""
 
+import argparse
 import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,13 @@ class Options:
     seed: int
     port: int
     json: Path | None
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """The command, from its arguments."""
+    data = arguments.data or Path(".demo") / f"{arguments.plant.resolve().parent.name}-seed-{arguments.seed}"
+    asked = {field.name: getattr(arguments, field.name) for field in fields(Options) if field.name != "data"}
+    return run(Options(**asked, data=data))
 
 
 def run(options: Options) -> int:

@@ -7,13 +7,13 @@ from kpi.plan import UnitPlan
 from shopfloor.errors import PlantError
 from shopfloor.plant import DeviceRef, Plant, WorkUnit
 from shopfloor.plant_file import load
-from shopfloor.tag import TagSpec
+from shopfloor.tag import TagKind, TagSpec
 from simulators.parameters import parameters_of
 
 
-def template_tags(name: str) -> frozenset[str]:
-    """The tags of a template; raises PlantError for an unknown or broken one."""
-    return frozenset(tag.spec.name for tag in load_template(name).tags)
+def template_tags(name: str) -> dict[str, TagKind]:
+    """The tags of a template and their kinds; raises PlantError for an unknown or broken one."""
+    return {tag.spec.name: tag.spec.kind for tag in load_template(name).tags}
 
 
 def load_plant(path: Path) -> Plant:

@@ -64,11 +64,14 @@ class Forwarder:
         *,
         window: CreditWindow | None = None,
         unfinished: Callable[[], Instant | None] = lambda: None,
+        live_samples: int = LIVE_SAMPLES,
     ) -> None:
-        """``unfinished`` tells the oldest source time that is on its way into the outbox."""
+        """``unfinished`` tells the oldest source time that is on its way into the outbox; ``live_samples`` is how many
+        unsent samples are no backlog yet."""
         self._outbox, self._disk, self._sender, self._clock = outbox, disk, sender, clock
         self._settled = settled
         self._unfinished = unfinished
+        self._live_samples = live_samples
         self._window = CreditWindow() if window is None else window
         self._wake = asyncio.Event()
         self._receipts: deque[Receipt] = deque()
@@ -181,7 +184,7 @@ class Forwarder:
 
     async def _refill(self) -> None:
         last = self._outbox.last_seq
-        if last - self._live_after > LIVE_SAMPLES:
+        if last - self._live_after > self._live_samples:
             self._backlog_spans.append((self._live_after, last))
             self._live_after = last
         if not self._live and last > self._live_after and self._window.credit(backlog=False):

@@ -46,6 +46,11 @@ def _tags_fault(measurement: str, tags: tuple[tuple[str, str], ...]) -> str | No
 
 
 def _fields_fault(point: Point) -> str | None:
+    fields = point.fields
+    if _are_numbers(point.measurement, tuple(fields)):  # the usual case, at once: a sum is finite if all are
+        values = fields.values()
+        if all(type(value) is float for value in values) and math.isfinite(sum(values)):  # type: ignore[arg-type]
+            return None
     for name, value in point.fields.items():
         text = _is_text_field(point.measurement, name)
         if type(value) is float and text is False and math.isfinite(value):
@@ -53,6 +58,11 @@ def _fields_fault(point: Point) -> str | None:
         if reason := _field_fault(name, value, text):
             return reason
     return None
+
+
+@lru_cache(maxsize=65_536)
+def _are_numbers(measurement: str, names: tuple[str, ...]) -> bool:
+    return all(_is_text_field(measurement, name) is False for name in names)
 
 
 @lru_cache(maxsize=65_536)

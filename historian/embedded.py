@@ -8,10 +8,13 @@ facts and losses. Every file is in WAL mode with ``synchronous=FULL``: one proce
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
+from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +22,17 @@ import msgspec
 
 from historian import series
 from historian.admission import LAST_INSTANT, fault
+from historian.columnar import decode, joined
 from historian.point import Point, Query, WriteReport
-from historian.schema import Measurement, check_query
+from historian.records import unit_query
+from historian.schema import IDENTITY, OWNED, Measurement, check_query
 from historian.series import SeriesBook, SeriesKey, key_of
 from historian.sqlite_files import SqliteFiles
+from shopfloor.columns import SampleColumns
 from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import Instant, to_datetime
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the files' layout."""
 CATALOG: Final = "catalog"
 MONTHLY: Final = (
@@ -40,19 +46,16 @@ MONTHLY: Final = (
 _SYSTEM: Final = tuple(measurement for measurement in Measurement if measurement not in MONTHLY)
 _DAY: Final = 86_400_000
 
-_EXTENT_TABLE = "CREATE TABLE IF NOT EXISTS extent (series INTEGER PRIMARY KEY, first INTEGER, last INTEGER)"
-_EXTENT_UPSERT = (
-    "INSERT INTO extent VALUES (?, ?, ?) ON CONFLICT (series) DO UPDATE "
-    "SET first = min(first, excluded.first), last = max(last, excluded.last) "
-    "WHERE excluded.first < first OR excluded.last > last"
-)
 _MONTHS_TABLE = "CREATE TABLE IF NOT EXISTS months (name TEXT PRIMARY KEY) WITHOUT ROWID"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, float | str]).decode
 
-_Row = tuple[Instant, int, str]
-"""Time, series number, fields as JSON."""
+_AT_ONCE: Final = _DAY // 8
+"""Samples of so long a stretch are decoded together: what fits a processor's cache is the quickest."""
+
+_Row = tuple[int, Instant, str]
+"""Series number, time, fields as JSON."""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,8 @@ class _Shelf:
 
     indices: list[int] = field(default_factory=list)
     points: list[tuple[SeriesKey, Point]] = field(default_factory=list)
+    taken: dict[int, str] = field(default_factory=dict)
+    """Indices of those that another's point stands in the way of."""
 
 
 class EmbeddedHistorian:
@@ -89,7 +94,8 @@ class EmbeddedHistorian:
         with self._writing:
             try:
                 for shelf in self._store(shelves):
-                    accepted.update(shelf.indices)
+                    accepted.update(shelf.indices - shelf.taken.keys())
+                    rejected.update(shelf.taken)
             except Backpressure:
                 if not accepted:
                     raise
@@ -105,6 +111,14 @@ class EmbeddedHistorian:
             with self._files.use(self._path(file)) as db:
                 points.extend(islice(_points(db, scope, self._book), left))
         return points
+
+    def samples(self, enterprise: str, unit: str, start: Instant | None, end: Instant | None) -> SampleColumns:
+        scope, files = self._scope(unit_query(Measurement.SAMPLES, enterprise, unit, start, end))
+        parts: list[SampleColumns] = []
+        for file in files:
+            with self._files.use(self._path(file)) as db:
+                parts.extend(_columns(db, scope, unit))
+        return joined(unit, parts)
 
     def count(self, query: Query) -> int:
         scope, files = self._scope(query)
@@ -127,9 +141,12 @@ class EmbeddedHistorian:
         if version == FORMAT:
             return
         if version:
-            raise ServiceUnavailable(f"{self._path(name)} has format {version}; this release reads {FORMAT}")
+            raise ServiceUnavailable(
+                f"{self._path(name)} has format {version} and this release reads {FORMAT}; "
+                "move the folder away and start with a new one, or use the release that wrote it"
+            )
         with self._files.transaction(self._path(name)) as db:
-            for statement in (*tables, _EXTENT_TABLE, *map(_table, measurements)):
+            for statement in (*tables, *map(_table, measurements)):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -141,7 +158,7 @@ class EmbeddedHistorian:
             yield catalog
         for month, shelf in sorted(shelves.items()):
             with self._files.transaction(self._path(month)) as db:
-                _insert(db, shelf.points, self._book)
+                _insert(db, shelf, self._book)
             yield shelf
 
     def _catalogue(self, system: _Shelf | None, shelves: dict[str, _Shelf]) -> None:
@@ -155,7 +172,7 @@ class EmbeddedHistorian:
             self._list(unknown, new_months)
         if system:
             with self._files.transaction(self._path(CATALOG)) as db:
-                _insert(db, system.points, self._book)
+                _insert(db, system, self._book)
 
     def _list(self, unknown: Iterable[SeriesKey], months: set[str]) -> None:
         with self._files.transaction(self._path(CATALOG)) as db:
@@ -174,7 +191,7 @@ class EmbeddedHistorian:
             self._book.refresh(db)
             months = _months_between(db, start, end) if query.measurement in MONTHLY else [CATALOG]
         selected = self._book.select(query)
-        scope = _Scope(query, start, end, msgspec.json.encode(selected).decode())
+        scope = _Scope(query, start, end, selected)
         if start >= end or not selected:
             return scope, []
         return scope, months[::-1] if query.descending else months
@@ -182,52 +199,71 @@ class EmbeddedHistorian:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """A query with its range cut to what can be stored and its series as a JSON list of numbers."""
+    """A query with its range cut to what can be stored and the numbers of its series."""
 
     query: Query
     start: Instant
     end: Instant
-    series: str
+    series: Sequence[int]
 
     @property
     def order(self) -> str:
         return "DESC" if self.query.descending else "ASC"
 
 
-_SELECTED = "series IN (SELECT value FROM json_each(?))"
-_IN_SCOPE = f"time >= ? AND time < ? AND +{_SELECTED}"  # the + keeps the primary key's order: by time
-
-
 def _points(db: sqlite3.Connection, scope: _Scope, book: SeriesBook) -> Iterator[Point]:
     """The points of one file that are in scope, in order."""
     measurement, wanted = scope.query.measurement, scope.query.fields
-    sql = (
-        f'SELECT time, series, fields FROM "{measurement}" WHERE {_IN_SCOPE} '  # noqa: S608 - a name of the schema
-        f"ORDER BY time {scope.order}, series {scope.order}"
-    )
-    for time, number, text in db.execute(sql, (*_extent(db, scope), scope.series)):
-        fields = _decode(text)
-        if wanted is not None:
-            fields = {name: fields[name] for name in wanted if name in fields}
-        if fields:
-            yield Point(measurement, book.tags(number), time, fields)
+    with closing(_rows(db, scope)) as rows:
+        for number, time, text in rows:
+            fields = _decode(text)
+            if wanted is not None:
+                fields = {name: fields[name] for name in wanted if name in fields}
+            if fields:
+                yield Point(measurement, book.tags(number), time, fields)
+
+
+def _rows(db: sqlite3.Connection, scope: _Scope) -> Generator[_Row]:
+    """The rows in scope by time. A limited query stops early in each series, any other one is sorted by the store."""
+    head = f'SELECT series, time, fields FROM "{scope.query.measurement}" WHERE'  # noqa: S608 - a name of the schema
+    if len(scope.series) == 1 or scope.query.limit is not None:
+        each = f"{head} series = ? AND time >= ? AND time < ? ORDER BY time {scope.order}"
+        cursors = [db.execute(each, (number, scope.start, scope.end)) for number in scope.series]
+        yield from merge(*cursors, key=itemgetter(1), reverse=scope.query.descending)
+    else:
+        together = f"{head} {_SELECTED} AND time >= ? AND time < ? ORDER BY time {scope.order}, series {scope.order}"
+        yield from db.execute(together, (_numbers(scope.series), scope.start, scope.end))
+
+
+_SELECTED = "series IN (SELECT value FROM json_each(?))"
+
+
+def _numbers(series: Sequence[int]) -> str:
+    return msgspec.json.encode(series).decode()
 
 
 def _count(db: sqlite3.Connection, scope: _Scope, book: SeriesBook) -> int:
     if scope.query.fields is not None:
         return sum(1 for _ in _points(db, scope, book))
-    sql = f'SELECT count(*) FROM "{scope.query.measurement}" WHERE {_IN_SCOPE}'  # noqa: S608
-    counted: int = db.execute(sql, (*_extent(db, scope), scope.series)).fetchone()[0]
+    sql = f'SELECT count(*) FROM "{scope.query.measurement}" WHERE {_SELECTED} AND time >= ? AND time < ?'  # noqa: S608
+    counted: int = db.execute(sql, (_numbers(scope.series), scope.start, scope.end)).fetchone()[0]
     return counted
 
 
-def _extent(db: sqlite3.Connection, scope: _Scope) -> tuple[Instant, Instant]:
-    """The range of the scope in which this file has anything of its series: the last point is found at once."""
-    sql = f"SELECT min(first), max(last) FROM extent WHERE {_SELECTED}"  # noqa: S608
-    first, last = db.execute(sql, (scope.series,)).fetchone()
-    if first is None:
-        return 0, 0
-    return max(scope.start, first), min(scope.end, last + 1)
+def _columns(db: sqlite3.Connection, scope: _Scope, unit: str) -> Iterator[SampleColumns]:
+    """One file's samples of one series, stretch by stretch, so that no text grows with the length of the query."""
+    (number,) = scope.series
+    inside = "FROM samples WHERE series = ? AND time >= ? AND time < ?"
+    first = db.execute(f"SELECT time {inside} ORDER BY time LIMIT 1", (number, scope.start, scope.end)).fetchone()
+    last = db.execute(f"SELECT time {inside} ORDER BY time DESC LIMIT 1", (number, scope.start, scope.end)).fetchone()
+    if first is None or last is None:
+        return
+    for low in range(first[0], last[0] + 1, _AT_ONCE):
+        high = min(low + _AT_ONCE, last[0] + 1)
+        sql = f"SELECT group_concat(time), '[' || group_concat(fields) || ']' {inside}"
+        times, rows = db.execute(sql, (number, low, high)).fetchone()
+        if times is not None:
+            yield decode(unit, times, rows)
 
 
 def _months_between(db: sqlite3.Connection, start: Instant, end: Instant) -> list[str]:
@@ -250,28 +286,34 @@ def _sorted_out(points: Sequence[Point]) -> tuple[dict[str, _Shelf], dict[int, s
     return shelves, rejected
 
 
-def _insert(db: sqlite3.Connection, points: Iterable[tuple[SeriesKey, Point]], book: SeriesBook) -> None:
+def _insert(db: sqlite3.Connection, shelf: _Shelf, book: SeriesBook) -> None:
     tables: defaultdict[str, list[_Row]] = defaultdict(list)
-    for key, point in points:
-        row = (point.time, book.number(key), _encode(dict(point.fields)).decode())
-        tables[point.measurement].append(row)
+    owners: dict[tuple[str, int, Instant], str] = {}
+    for index, (key, point) in zip(shelf.indices, shelf.points, strict=True):
+        number = book.number(key)
+        if point.measurement in OWNED and (owner := point.fields.get(IDENTITY)) is not None:
+            place = (point.measurement, number, point.time)
+            held = owners.get(place) or _owner(db, *place)
+            if held and held != owner:
+                shelf.taken[index] = f"its place is taken by {held}"
+                continue
+            owners[place] = str(owner)
+        tables[point.measurement].append((number, point.time, _encode(dict(point.fields)).decode()))
     for measurement, rows in tables.items():
         db.executemany(_upsert(measurement), rows)
-        db.executemany(_EXTENT_UPSERT, _extents(rows))
 
 
-def _extents(rows: Iterable[_Row]) -> list[tuple[int, Instant, Instant]]:
-    extents: dict[int, tuple[Instant, Instant]] = {}
-    for time, number, _ in rows:
-        first, last = extents.get(number, (time, time))
-        extents[number] = (min(first, time), max(last, time))
-    return [(number, first, last) for number, (first, last) in extents.items()]
+def _owner(db: sqlite3.Connection, measurement: str, number: int, time: Instant) -> str | None:
+    sql = f'SELECT fields FROM "{measurement}" WHERE series = ? AND time = ?'  # noqa: S608
+    row = db.execute(sql, (number, time)).fetchone()
+    return str(_decode(row[0]).get(IDENTITY, "")) if row else None
 
 
 def _table(measurement: str) -> str:
+    """Clustered by series: a unit's history is read without that of the others."""
     return (
         f'CREATE TABLE IF NOT EXISTS "{measurement}" ('
-        "time INTEGER, series INTEGER, fields TEXT NOT NULL, PRIMARY KEY (time, series)) WITHOUT ROWID"
+        "series INTEGER, time INTEGER, fields TEXT NOT NULL, PRIMARY KEY (series, time)) WITHOUT ROWID"
     )
 
 
@@ -279,7 +321,7 @@ def _table(measurement: str) -> str:
 def _upsert(measurement: str) -> str:
     """Insert, or merge the fields into those that are there; an equal point is not written again."""
     return (
-        f'INSERT INTO "{measurement}" VALUES (?, ?, ?) ON CONFLICT (time, series) DO UPDATE '  # noqa: S608
+        f'INSERT INTO "{measurement}" VALUES (?, ?, ?) ON CONFLICT (series, time) DO UPDATE '  # noqa: S608
         "SET fields = json_patch(fields, excluded.fields) WHERE fields <> excluded.fields"
     )
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from historian.point import Point, Query, WriteReport
+from shopfloor.columns import SampleColumns
+from shopfloor.instant import Instant
 
 
 class Historian(Protocol):
@@ -25,6 +27,8 @@ class Historian(Protocol):
         - ``dirty`` points are durable no later than any other point of the same call. So samples travel with the
           dirty interval that they cause, while an interval is marked done by a call of its own, made after the
           facts were accepted.
+        - A ``dirty`` or ``statements`` point with an ``id_text`` is rejected when another's is stored at its identity
+          (``schema.IDENTITY``): what one process said, another can never overwrite.
         - When the store can take only a part now, the rest is neither accepted nor rejected (``WriteReport.kept``)
           and must be written again. When it can take nothing now (locked, disk full) it raises Backpressure; then
           all points must be written again. Trying again is always harmless.
@@ -39,6 +43,10 @@ class Historian(Protocol):
         for a measurement or a tag key outside the schema, or with a negative limit, raises ValueError. Raises
         Backpressure or ServiceUnavailable like ``write``.
         """
+        ...
+
+    def samples(self, enterprise: str, unit: str, start: Instant | None, end: Instant | None) -> SampleColumns:
+        """A unit's samples of [start, end) as columns; None is open. What ``SampleColumns.of`` makes of ``read``."""
         ...
 
     def count(self, query: Query) -> int:

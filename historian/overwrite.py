@@ -24,11 +24,15 @@ def changes(stored: Iterable[Fact], derived: Iterable[Fact]) -> list[Fact]:
         old = sparse(before[key].elements) if key in before else {}
         new = sparse(after[key].elements) if key in after else {}
         if difference := _difference(old, new):
-            written.append(replace(after.get(key) or before[key], elements=difference))
+            written.append(Fact(*key, difference))
     return written
 
 
 def _difference(old: Elements, new: Elements) -> Elements:
+    if not old:
+        return new
+    if old == new:
+        return {}
     changed = {name: value for name, value in new.items() if old.get(name) != value}
     return changed | dict.fromkeys(old.keys() - new.keys(), 0.0)
 
@@ -41,8 +45,8 @@ def loss_changes(stored: Iterable[Loss], derived: Iterable[Loss]) -> list[Loss]:
     return changed + [replace(loss, seconds=0.0, count=0.0) for key, loss in before.items() if key not in after]
 
 
-def _identity(loss: Loss) -> Loss:
-    return replace(loss, seconds=0.0, count=0.0)
+def _identity(loss: Loss) -> tuple[str, int, str, str, str, str]:
+    return loss.unit, loss.time, loss.shift, loss.product, loss.category, loss.reason
 
 
 def stop_changes(stored: Iterable[Stop], derived: Iterable[Stop]) -> list[Stop]:

@@ -1,4 +1,4 @@
-"""The one writer and reader of typed records as *points*: samples, dirty intervals, facts, losses, stops, revisions.
+"""The one writer and reader of typed records as *points*: samples, dirty intervals, facts, losses, stops, statements.
 
 Both arrows around the store on registers -> samples -> messages -> points -> facts -> KPIs -> panels. Names come from
 ``schema``, words from ``shopfloor``. Every ``*_point`` has its ``point_*``; ``facts_of``, ``losses_of`` and
@@ -11,20 +11,22 @@ from functools import lru_cache
 
 from historian import schema
 from historian.point import EXACT, Number, Point, Query
-from historian.schema import Grain, Measurement
+from historian.schema import Grain, Measurement, Origin
 from shopfloor.additive import COLUMNS, Elements, Merge, at_column
 from shopfloor.equipment import EquipmentPath
 from shopfloor.fact import Fact, Loss, Stop
 from shopfloor.instant import MINUTE, Instant
+from shopfloor.machine_state import TimeCategory
 from shopfloor.quality import Quality, Reason, Status
 from shopfloor.sample import Sample, Value
+from shopfloor.statement import Statement, StatementKind
 
 _MAXIMA = tuple((column.name, at_column(column.name)) for column in COLUMNS.values() if column.merge is Merge.MAX)
 
 
 @dataclass(frozen=True, slots=True)
 class Dirty:
-    """An interval [start, end) of a unit that must be derived again. Its identity is (unit, stamp)."""
+    """An interval [start, end) of a unit that must be derived again. Its identity is (unit, origin, stamp)."""
 
     unit: str
     stamp: Instant
@@ -32,6 +34,12 @@ class Dirty:
     start: Instant
     end: Instant
     done: bool = False
+    origin: Origin = Origin.INGEST
+    cause: str = ""
+    """What a revision that follows from it says: ``statement <id>``, ``rederive``; empty for new samples."""
+    who: str = ""
+    id: str = ""
+    """Keeps intervals of several processes apart; empty for new samples, which one process writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +106,7 @@ def sample_point(enterprise: str, sample: Sample) -> Point:
 def point_sample(point: Point) -> Sample:
     """A stored sample; every number is a float."""
     values: dict[str, Value] = {tag: value for tag, value in point.fields.items() if tag != schema.STATUS}
-    status = _parse_status(str(point.fields.get(schema.STATUS, "")))
+    status = status_of(str(point.fields.get(schema.STATUS, "")))
     return Sample(unit=unit_of(point.tags), time=point.time, values=values, status=status)
 
 
@@ -112,7 +120,8 @@ def _status_text(status: Mapping[str, Status]) -> str:
     return ";".join(f"{tag}={state.quality}:{state.reason}" for tag, state in sorted(status.items()))
 
 
-def _parse_status(text: str) -> dict[str, Status]:
+def status_of(text: str) -> dict[str, Status]:
+    """The tags that are not GOOD, from a sample's stored status text."""
     status = {}
     for entry in text.split(";") if text else ():
         tag, _, state = entry.partition("=")
@@ -200,6 +209,9 @@ def stop_point(enterprise: str, stop: Stop) -> Point:
         schema.STOP_END: float(stop.end or 0),
         schema.STOP_CATEGORY: stop.category,
         schema.STOP_CODE: "" if stop.code is None else str(stop.code),
+        schema.STOP_REASON: stop.reason,
+        schema.STOP_STATEMENT: stop.statement,
+        schema.STOP_FAILURE: float(stop.failure),
     }
     return Point(Measurement.STOPS, unit_tags(enterprise, stop.unit), stop.start, fields)
 
@@ -213,6 +225,9 @@ def point_stop(point: Point) -> Stop:
         end=int(_number(point, schema.STOP_END)) or None,
         category=_text(point, schema.STOP_CATEGORY),
         code=int(code) if code else None,
+        reason=_text(point, schema.STOP_REASON),
+        statement=_text(point, schema.STOP_STATEMENT),
+        failure=bool(_number(point, schema.STOP_FAILURE)),
     )
 
 
@@ -221,20 +236,81 @@ def stops_of(points: Iterable[Point]) -> list[Stop]:
     return [stop for stop in map(point_stop, points) if stop.end != stop.start]
 
 
+def statement_point(enterprise: str, statement: Statement, stamp: Instant) -> Point:
+    """A statement as a point at ``stamp``, its place among the unit's statements; what it leaves open is left out."""
+    given = {
+        schema.STATEMENT_ID: statement.id,
+        schema.STATEMENT_KIND: statement.kind.value,
+        schema.STATEMENT_START: float(statement.start),
+        schema.STATEMENT_END: None if statement.end is None else float(statement.end),
+        schema.STATEMENT_AUTHOR: statement.author,
+        schema.STATEMENT_MADE_AT: float(statement.made_at),
+        schema.STATEMENT_SUPERSEDES: statement.supersedes,
+        schema.STATEMENT_WITHDRAWN: float(statement.withdrawn),
+        schema.STATEMENT_REASON: statement.reason,
+        schema.STATEMENT_CATEGORY: statement.category and statement.category.value,
+        schema.STATEMENT_PRODUCT: statement.product,
+        schema.STATEMENT_ORDER: statement.order,
+        schema.STATEMENT_NOTE: statement.note or None,
+    }
+    fields: dict[str, Number | str] = {name: value for name, value in given.items() if value is not None}
+    fields.update({schema.STATEMENT_QUANTITY + name: float(value) for name, value in statement.quantities.items()})
+    return Point(Measurement.STATEMENTS, unit_tags(enterprise, statement.unit), stamp, fields)
+
+
+def point_statement(point: Point) -> Statement:
+    """A stored statement."""
+    category = _optional(point, schema.STATEMENT_CATEGORY)
+    return Statement(
+        id=_text(point, schema.STATEMENT_ID),
+        unit=unit_of(point.tags),
+        kind=StatementKind(_text(point, schema.STATEMENT_KIND)),
+        start=int(_number(point, schema.STATEMENT_START)),
+        end=int(_number(point, schema.STATEMENT_END)) if schema.STATEMENT_END in point.fields else None,
+        author=_text(point, schema.STATEMENT_AUTHOR),
+        made_at=int(_number(point, schema.STATEMENT_MADE_AT)),
+        supersedes=_optional(point, schema.STATEMENT_SUPERSEDES),
+        withdrawn=bool(_number(point, schema.STATEMENT_WITHDRAWN)),
+        reason=_optional(point, schema.STATEMENT_REASON),
+        category=TimeCategory(category) if category else None,
+        product=_optional(point, schema.STATEMENT_PRODUCT),
+        order=_optional(point, schema.STATEMENT_ORDER),
+        quantities=_prefixed(point, schema.STATEMENT_QUANTITY),
+        note=_text(point, schema.STATEMENT_NOTE),
+    )
+
+
 def dirty_point(enterprise: str, dirty: Dirty) -> Point:
     """A dirty interval as a point."""
-    fields = {
+    tags = _dirty_tags(enterprise, dirty.unit, dirty.origin)
+    fields: dict[str, Number | str] = {
         schema.DIRTY_FROM: float(dirty.start),
         schema.DIRTY_TO: float(dirty.end),
         schema.DIRTY_DONE: float(dirty.done),
     }
-    return Point(Measurement.DIRTY, unit_tags(enterprise, dirty.unit), dirty.stamp, fields)
+    told = {schema.DIRTY_CAUSE: dirty.cause, schema.DIRTY_WHO: dirty.who, schema.IDENTITY: dirty.id}
+    fields.update({name: text for name, text in told.items() if text})
+    return Point(Measurement.DIRTY, tags, dirty.stamp, fields)
+
+
+@lru_cache(maxsize=4_096)
+def _dirty_tags(enterprise: str, unit: str, origin: Origin) -> Mapping[str, str]:
+    return {**unit_tags(enterprise, unit), schema.ORIGIN: origin.value}
 
 
 def point_dirty(point: Point) -> Dirty:
     """A stored dirty interval."""
-    start, end = int(_number(point, schema.DIRTY_FROM)), int(_number(point, schema.DIRTY_TO))
-    return Dirty(unit_of(point.tags), point.time, start, end, done=bool(_number(point, schema.DIRTY_DONE)))
+    return Dirty(
+        unit=unit_of(point.tags),
+        stamp=point.time,
+        start=int(_number(point, schema.DIRTY_FROM)),
+        end=int(_number(point, schema.DIRTY_TO)),
+        done=bool(_number(point, schema.DIRTY_DONE)),
+        origin=Origin(point.tags[schema.ORIGIN]),
+        cause=_text(point, schema.DIRTY_CAUSE),
+        who=_text(point, schema.DIRTY_WHO),
+        id=_text(point, schema.IDENTITY),
+    )
 
 
 def revision_point(enterprise: str, revision: Revision) -> Point:
@@ -303,3 +379,7 @@ def _number(point: Point, field: str) -> float:
 
 def _text(point: Point, field: str) -> str:
     return str(point.fields.get(field, ""))
+
+
+def _optional(point: Point, field: str) -> str | None:
+    return _text(point, field) or None

@@ -13,6 +13,7 @@ from historian.point import Query
 from shopfloor.additive import COLUMNS, Merge, at_column
 from shopfloor.equipment import LEVELS
 from shopfloor.ledger import AgentLedger
+from shopfloor.statement import STATED_QUANTITIES
 from shopfloor.tag import NAME
 
 
@@ -51,6 +52,18 @@ class Grain(StrEnum):
     SHIFT = Measurement.FACTS_SHIFT.value
 
 
+class Origin(StrEnum):
+    """What made an interval dirty."""
+
+    INGEST = "ingest"
+    """New samples."""
+    STATEMENT = "statement"
+    """A person's statement."""
+    REDERIVE = "rederive"
+    """Somebody asked for it: the plan changed."""
+
+
+ORIGIN: Final = "origin"
 SHIFT: Final = "shift"
 PRODUCT: Final = "product"
 CATEGORY: Final = "category"
@@ -60,7 +73,7 @@ OUTBOX: Final = "outbox"
 
 TAG_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     Measurement.SAMPLES: LEVELS,
-    Measurement.DIRTY: LEVELS,
+    Measurement.DIRTY: (*LEVELS, ORIGIN),
     Measurement.FACTS: (*LEVELS, SHIFT, PRODUCT),
     Measurement.FACTS_HOUR: (*LEVELS, SHIFT, PRODUCT),
     Measurement.FACTS_SHIFT: (*LEVELS, SHIFT, PRODUCT),
@@ -79,6 +92,13 @@ STATUS: Final = "status_text"
 DIRTY_FROM: Final = "from"
 DIRTY_TO: Final = "to"
 DIRTY_DONE: Final = "done"
+DIRTY_CAUSE: Final = "cause_text"
+DIRTY_WHO: Final = "who_text"
+
+IDENTITY: Final = "id_text"
+"""Dirty intervals and statements: whose this point is. One that is stored is never overwritten by another's."""
+OWNED: Final = frozenset({Measurement.DIRTY, Measurement.STATEMENTS})
+"""The measurements of which that is true."""
 
 LOST_SECONDS: Final = "lost_s"
 LOST_COUNT: Final = "lost_count"
@@ -93,11 +113,11 @@ STOP_REASON: Final = "reason_text"
 STOP_STATEMENT: Final = "statement_text"
 STOP_FAILURE: Final = "failure"
 
-STATEMENT_ID: Final = "id_text"
+STATEMENT_ID: Final = IDENTITY
 STATEMENT_KIND: Final = "kind_text"
-STATEMENT_END: Final = "end"
-"""Instant; 0 while it holds."""
 STATEMENT_START: Final = "start"
+STATEMENT_END: Final = "end"
+"""Instant; absent while it holds."""
 STATEMENT_AUTHOR: Final = "author_text"
 STATEMENT_MADE_AT: Final = "made_at"
 STATEMENT_SUPERSEDES: Final = "supersedes_text"
@@ -139,15 +159,34 @@ _REVISION_FIELDS = frozenset(
     | {prefix + name for prefix in (REVISION_BEFORE, REVISION_AFTER) for name in FACT_FIELDS}
 )
 
+_STATEMENT_FIELDS = frozenset(
+    {
+        STATEMENT_ID,
+        STATEMENT_KIND,
+        STATEMENT_START,
+        STATEMENT_END,
+        STATEMENT_AUTHOR,
+        STATEMENT_MADE_AT,
+        STATEMENT_SUPERSEDES,
+        STATEMENT_WITHDRAWN,
+        STATEMENT_REASON,
+        STATEMENT_CATEGORY,
+        STATEMENT_PRODUCT,
+        STATEMENT_ORDER,
+        STATEMENT_NOTE,
+        *(STATEMENT_QUANTITY + name for name in STATED_QUANTITIES),
+    }
+)
+
 FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.SAMPLES: None,
-    Measurement.DIRTY: frozenset({DIRTY_FROM, DIRTY_TO, DIRTY_DONE}),
+    Measurement.DIRTY: frozenset({DIRTY_FROM, DIRTY_TO, DIRTY_DONE, DIRTY_CAUSE, DIRTY_WHO, IDENTITY}),
     Measurement.FACTS: FACT_FIELDS,
     Measurement.FACTS_HOUR: FACT_FIELDS,
     Measurement.FACTS_SHIFT: FACT_FIELDS,
     Measurement.LOSSES: frozenset({LOST_SECONDS, LOST_COUNT}),
-    Measurement.STOPS: frozenset({STOP_END, STOP_CATEGORY, STOP_CODE}),
-    Measurement.STATEMENTS: None,
+    Measurement.STOPS: frozenset({STOP_END, STOP_CATEGORY, STOP_CODE, STOP_REASON, STOP_STATEMENT, STOP_FAILURE}),
+    Measurement.STATEMENTS: _STATEMENT_FIELDS,
     Measurement.KPI_PUBLISHED: None,
     Measurement.REVISIONS: _REVISION_FIELDS,
     Measurement.LEDGER: frozenset({LEDGER_OLDEST, *(field.name for field in fields(AgentLedger))}),

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from historian.historian import Historian
+from historian.point import Query
 from historian.records import unit_query
-from historian.schema import Measurement
+from historian.schema import AGENT, LEDGER_OLDEST, Measurement
+from shopfloor.instant import MINUTE, Instant, floor_to
 from shopfloor.plant import Plant
 
 
@@ -38,3 +40,16 @@ def stored_samples(historian: Historian, plant: Plant, agent: str) -> int:
     """Samples of an agent's units, counted in the historian (blocking), not remembered."""
     units = plant.agents[agent].units
     return sum(historian.count(unit_query(Measurement.SAMPLES, plant.enterprise, unit)) for unit in units)
+
+
+def stored_watermark(historian: Historian, agent: str, before: Instant | None = None) -> Instant | None:
+    """The oldest source time that an agent might still hold, as last stored (blocking); None when it never told.
+
+    With ``before``, an instant of the ingest clock: as stored before that instant's minute.
+    """
+    end = None if before is None else floor_to(before, MINUTE)
+    query = Query(Measurement.LEDGER, {AGENT: agent}, None, end, (LEDGER_OLDEST,), descending=True, limit=1)
+    for latest in historian.read(query):
+        minute = Query(Measurement.LEDGER, {AGENT: agent}, latest.time, latest.time + 1, (LEDGER_OLDEST,))
+        return min(int(float(point.fields[LEDGER_OLDEST])) for point in historian.read(minute))
+    return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from historian.historian import Historian
 from ingest.dead_letters import DeadLetters
 from ingest.facts_engine import FactsEngine
-from ingest.ledger import IngestCounts
+from ingest.ledger import IngestCounts, stored_watermark
 from ingest.pipeline import Pipeline
 from kpi.plan import UnitPlan
 from messaging.access import BrokerAccess
@@ -46,6 +46,7 @@ class IngestService:
             plant.enterprise,
             clock,
             watermark=lambda unit: self._pipeline.watermark(plant.agent_of(unit)),
+            stored_watermark=lambda unit, before: stored_watermark(historian, plant.agent_of(unit), before),
         )
         self._pipeline = Pipeline(self._client, historian, plant, clock, self._letters, on_dirty=self.engine.notify)
 

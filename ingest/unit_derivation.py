@@ -4,112 +4,258 @@ The step *points -> facts* of registers -> samples -> messages -> points -> fact
 calls on the historian. Facts are recomputed from raw and compared with the store; only differences are written.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
+from historian.columnar import joined as columns_joined
 from historian.historian import Historian
-from historian.overwrite import changes, loss_changes, stop_changes
-from historian.point import Point, Query
+from historian.overwrite import loss_changes, stop_changes
+from historian.point import Point
 from historian.records import (
-    Revision,
     fact_point,
     facts_of,
     latest_query,
     loss_point,
     losses_of,
-    point_revision,
-    point_sample,
-    revision_point,
     stop_point,
     stops_of,
-    unit_query,
-    unit_tags,
 )
-from historian.schema import SHIFT, Grain, Measurement
-from kpi.evaluate import is_final
-from kpi.facts import Derived, Window, derive
+from historian.schema import Grain, Measurement
+from ingest.point_tail import PointTail
+from ingest.revisions import Revisions
+from ingest.roll_up import RollUp
+from ingest.sample_tail import SampleTail
+from ingest.spans import Window, hull
+from ingest.statement_book import StatementBook
+from kpi.facts import Derived, derive
 from kpi.plan import UnitPlan
-from kpi.rollup import ShiftWindow, hour_facts, shift_facts, shift_windows
-from shopfloor.additive import merge
+from kpi.quantities import widened
+from kpi.statements import moved_to
+from shopfloor.columns import SampleColumns
 from shopfloor.fact import Fact, Stop
 from shopfloor.instant import HOUR, MINUTE, QUARTER, Instant, ceil_to, floor_to
-from shopfloor.sample import Sample
+from shopfloor.statement import Statement, StatementKind
 
-CHUNK: Final = 7 * 24 * HOUR
-"""The longest stretch derived and written at once; whole hours."""
-LATE_DATA: Final = "late data"
-"""Cause of a revision that new samples brought."""
-_RECENT_STOPS: Final = 50
+DAY: Final = 24 * HOUR
+WEEK: Final = 7 * DAY
+"""The longest stretch derived and written at once, and the longest stop that is looked at as a whole."""
+CHUNK_SAMPLES: Final = 100_000
+"""About so many samples are derived at once, in whole days."""
+_RECENT_STOPS: Final = 20
+_MOVABLE: Final = ("setup_s", "no_order_s")
 
 
 class UnitDerivation:
-    """Derives one unit. Not safe for two threads at once: a unit has one owner."""
+    """Derives one unit. Not safe for two threads at once: a unit has one owner.
+
+    What it holds in memory is what the store gave or has acknowledged (``stored``); after a write that failed it must
+    ``forget``.
+    """
 
     def __init__(self, historian: Historian, plan: UnitPlan, enterprise: str) -> None:
         self._historian = historian
         self._plan = plan
-        self._unit = plan.path
+        self.unit = self._unit = plan.path
         self._enterprise = enterprise
-        self._tags = unit_tags(enterprise, self._unit)
+        self._samples = SampleTail(historian, enterprise, self._unit)
+        self._points = PointTail(historian, enterprise, self._unit)
+        self.statements = StatementBook(historian, enterprise, self._unit)
+        days = min(max(CHUNK_SAMPLES * plan.unit.device.scan_ms // DAY, 1), WEEK // DAY)
+        self._chunk = days * DAY
 
     @property
     def reach(self) -> int:
         """Milliseconds by which a sample can change facts beyond its neighbours."""
         return self._plan.reach
 
-    def touched(self, start: Instant, end: Instant) -> Window:
-        """The whole quarter hours whose facts may depend on samples in [start, end)."""
-        before = [sample.time for sample in self._last_readings(start)]
-        after = [sample.time for sample in self._next_readings(end)]
-        low = min([start, *before]) - self._plan.reach
-        high = max([end, *after]) + self._plan.reach
+    def forget(self) -> None:
+        """Hold nothing of the store in memory: it may have changed, or a write may have failed half-way."""
+        self._samples.forget()
+        self._points.forget()
+
+    def forget_facts(self) -> None:
+        """The same for what is derived: another process may have written it."""
+        self._points.forget()
+
+    def samples_changed(self, start: Instant, end: Instant) -> None:
+        """Samples of [start, end) were written since the last look."""
+        self._samples.changed(start, end)
+
+    def stored(self, points: Iterable[Point]) -> None:
+        """Points of a chunk that the store has acknowledged."""
+        self._points.written(points)
+
+    # ------------------------------------------------------------ which time
+
+    def touched(self, start: Instant, end: Instant, *, stated: bool = False) -> Window:
+        """The whole quarter hours whose facts may depend on samples, or on what was ``stated``, in [start, end).
+
+        An answer covers its whole stop, so a stated interval touches the stops that it overlaps.
+        """
+        low, high = start, end
+        if stated:
+            last = self._samples.last() or end
+            low, high = hull((low, high), *((stop.start, stop.end or last) for stop in self._stops_in(start, end)))
+        before, after = self._last_readings(low), self._next_readings(high)
+        low = min([low, *(int(sample.times[0]) for sample in before)]) - self._plan.reach
+        high = max([high, *(int(sample.times[0]) for sample in after)]) + self._plan.reach
+        low, high = widened((low, high), self.statements.overlapping(low, high))
         return floor_to(low, QUARTER), ceil_to(high, QUARTER)
 
-    def update(self, window: Window, *, final_before: Instant | None, now: Instant) -> Iterator[list[Point]]:
-        """What must be written so that the facts of ``window`` are right, chunk by chunk; empty chunks are left out.
+    def derivable_from(self) -> Instant | None:
+        """Before this instant there is nothing to derive from; None without any sample.
 
-        Each chunk must be stored before the next is asked for. A change of a shift that was final at the watermark
-        ``final_before`` brings its revision along.
+        Where facts are older than the first sample, raw data were dropped: those facts stay, and so do the ones whose
+        context is gone.
         """
-        for low, high in self._chunks(window):
-            if points := self._update_chunk((low, high), final_before, now):
-                yield points
+        first = self._samples.first()
+        if first is None:
+            return None
+        minute = floor_to(first, MINUTE)
+        older = facts_of(self._read(Measurement.FACTS, minute - DAY, minute))
+        return ceil_to(first + self._plan.reach, QUARTER) if older else floor_to(first, HOUR)
 
-    def fresh(self, window: Window) -> Derived:
-        """A derivation from raw samples alone; every stop has its true start and end as far as samples tell."""
-        until = window[1] + self._plan.reach
-        while True:
-            samples = self._with_context(window, until)
-            derived = derive(self._plan, samples, window)
-            last = derived.stops[-1] if derived.stops else None
-            if last is None or (last.end is not None and last.end < until) or not self._after(until):
-                return derived
-            until += 4 * (until - window[0])
-
-    def _chunks(self, window: Window) -> Iterator[Window]:
+    def chunks(self, window: Window) -> Iterator[Window]:
+        """The parts of ``window`` that can be derived, each to be written before the next is derived."""
         start, end = window
-        first = self._first_sample()
-        start = max(start, floor_to(first, HOUR)) if first is not None else end
-        last = self._last_before(None)
-        end = min(end, ceil_to(last.time, QUARTER)) if last else start
+        last = self._samples.last()
+        if last is None:
+            return
+        end = min(end, ceil_to(last, QUARTER))
+        first = self._samples.first()
+        if first is not None and start < first + self._plan.reach:
+            start = max(start, self.derivable_from() or start)
         while start < end:
-            cut = min(floor_to(start, HOUR) + CHUNK, end)
+            cut = min(floor_to(start, HOUR) + self._chunk, end)
             yield start, cut
             start = cut
 
-    def _update_chunk(self, window: Window, final_before: Instant | None, now: Instant) -> list[Point]:
-        derived = self.fresh(window)
-        points = self._stop_points(derived, window)
-        losses = losses_of(self._read(Measurement.LOSSES, *window))
-        points += [loss_point(self._enterprise, loss) for loss in loss_changes(losses, derived.losses)]
-        roll = _RollUp(self, window, derived.facts, self.stored(Grain.MINUTE, *window))
+    # ------------------------------------------------------------ what to write
+
+    def update(self, window: Window, revisions: Revisions) -> list[Point]:
+        """What must be written so that the facts of one of the ``chunks`` are right, with its revisions.
+
+        It must be stored, and ``stored`` told, before the unit's next chunk is derived.
+        """
+        derived, window = self._whole_stops(window)
+        stops = self._stop_changes(derived, window)
+        losses = loss_changes(losses_of(self._read(Measurement.LOSSES, *window)), derived.losses)
+        roll = RollUp(self._plan.unit, self.facts, window, derived.facts)
+        points = [stop_point(self._enterprise, stop) for stop in stops]
+        points += [loss_point(self._enterprise, loss) for loss in losses]
         for grain, facts in roll.changes():
             points += [fact_point(self._enterprise, grain, fact) for fact in facts]
-        points += [revision_point(self._enterprise, found) for found in roll.revisions(final_before, now)]
+        if points:
+            points += revisions.points(
+                roll, [(loss.time, loss.shift) for loss in losses], [stop.start for stop in stops]
+            )
         return points
 
-    def _stop_points(self, derived: Derived, window: Window) -> list[Point]:
+    def fresh(self, window: Window) -> Derived:
+        """A derivation from raw samples alone; every stop has its true start and end as far as samples tell."""
+        derived, _ = self._whole_stops(window)
+        return _cut(derived, window)
+
+    def facts(self, grain: Grain, start: Instant, end: Instant) -> list[Fact]:
+        """The unit's stored facts of a grain in [start, end)."""
+        return facts_of(self._read(Measurement(grain.value), start, end))
+
+    # ------------------------------------------------------------ deriving
+
+    def _whole_stops(self, window: Window) -> tuple[Derived, Window]:
+        """A derivation of at least ``window``, widened to the whole of each stop that a stated reason overlaps."""
+        limit = window[0] - WEEK, window[1] + WEEK
+        derived = self._derive(window)
+        while True:
+            wide = self._widened(derived, window)
+            wide = max(wide[0], limit[0]), min(wide[1], limit[1])
+            if wide == window:
+                return derived, window
+            window, derived = wide, self._derive(wide)
+
+    def _widened(self, derived: Derived, window: Window) -> Window:
+        reasons = [
+            each
+            for each in self.statements.overlapping(window[0] - WEEK, window[1] + WEEK)
+            if each.kind is StatementKind.REASON
+        ]
+        if not reasons:
+            return window
+        wide = window
+        derived_over = [(self._reaches_back(stop, derived.known_from, window), stop.end) for stop in derived.stops]
+        for start, until in [*derived_over, *((stop.start, stop.end) for stop in self._stored_over(window))]:
+            end = window[1] if until is None else until + 1
+            if (start < window[0] or end > window[1]) and any(each.overlaps(start, end) for each in reasons):
+                wide = hull(wide, (floor_to(start - 1, QUARTER), ceil_to(end, QUARTER)))
+        return self._over_movable(derived, wide, reasons) if wide == window else wide
+
+    def _over_movable(self, derived: Derived, window: Window, reasons: Iterable[Statement]) -> Window:
+        """A setup, or time without an order, that a reason may move goes on over the border: look further."""
+        moving = [each for each in reasons if moved_to(self._plan.unit.reasons, each) is not None]
+        if not moving or not derived.facts:
+            return window
+        (start, end), length = window, window[1] - window[0]
+        for fact in derived.facts:
+            if any(fact.elements.get(name) for name in _MOVABLE):
+                start = window[0] - length if fact.time == window[0] else start
+                end = window[1] + length if fact.time == window[1] - MINUTE else end
+        first, last = self._samples.first() or start, self._samples.last() or end
+        return min(window[0], max(start, floor_to(first, QUARTER))), max(window[1], min(end, ceil_to(last, QUARTER)))
+
+    def _derive(self, window: Window) -> Derived:
+        until = window[1] + self._plan.reach
+        while True:
+            stretch = widened(window, self.statements.overlapping(*window))
+            since, until = stretch[0] - self._plan.reach, max(until, stretch[1] + self._plan.reach)
+            samples = self._with_context(since, until, window)
+            told = self.statements.overlapping(since - WEEK, until + WEEK)
+            derived = derive(self._plan, samples, window, told)
+            last = derived.stops[-1] if derived.stops else None
+            if last is None or (last.end is not None and last.end < until) or not len(self._samples.after(until)):
+                return derived
+            until += 4 * (until - window[0])
+
+    def _with_context(self, since: Instant, until: Instant, window: Window) -> SampleColumns:
+        """The samples of [since, until), and what decides the window's borders from farther away."""
+        self._samples.hold(since)
+        around = self._samples.between(since, until)
+        before = self._last_readings(since, around.between(since, window[0] + 1))
+        after = self._next_readings(until, around.between(window[1], until))
+        parts = {int(part.times[0]): part for part in (*before, *after)}
+        early = [parts[time] for time in sorted(parts) if time < since]
+        late = [parts[time] for time in sorted(parts) if time >= until]
+        return columns_joined(self._unit, [*early, around, *late]) if parts else around
+
+    def _last_readings(self, before: Instant, known: SampleColumns | None = None) -> list[SampleColumns]:
+        """The last sample before an instant and each counter's last good reading, unless ``known`` has them."""
+        return self._readings(known, lambda: self._samples.before(before), self._samples.reading_before, before)
+
+    def _next_readings(self, since: Instant, known: SampleColumns | None = None) -> list[SampleColumns]:
+        """The same for what follows."""
+        return self._readings(known, lambda: self._samples.after(since), self._samples.reading_after, since)
+
+    def _readings(
+        self,
+        known: SampleColumns | None,
+        nearest: Callable[[], SampleColumns],
+        reading: Callable[[str, Instant], SampleColumns],
+        at: Instant,
+    ) -> list[SampleColumns]:
+        missing = [tag for tag in self._plan.counters if known is None or not _reads(known, tag)]
+        if known is not None and len(known) and not missing:
+            return []
+        sample = nearest()
+        if not len(sample):
+            return []
+        found = [reading(tag, at) for tag in missing if not _reads(sample, tag)]
+        return [sample, *(each for each in found if len(each))]
+
+    # ------------------------------------------------------------ stops
+
+    def _stop_changes(self, derived: Derived, window: Window) -> list[Stop]:
         stops = [self._whole(stop, derived.known_from, window) for stop in derived.stops]
         starts = {stop.start for stop in stops}
         stored = [
@@ -117,162 +263,60 @@ class UnitDerivation:
             for stop in stops_of(self._read(Measurement.STOPS, min([window[0], *starts]), window[1]))
             if stop.start >= window[0] or stop.start in starts
         ]
-        return [stop_point(self._enterprise, stop) for stop in stop_changes(stored, stops)]
+        return stop_changes(stored, stops)
 
     def _whole(self, stop: Stop, known_from: Instant, window: Window) -> Stop:
         """A stop that reaches back beyond the context keeps the start under which it is stored."""
         if stop.start > known_from + self._plan.unit.max_age_ms or stop.start >= window[0]:
             return stop
-        query = latest_query(Measurement.STOPS, self._enterprise, self._unit, stop.start + 1)
-        earlier = next(iter(stops_of(self._historian.read(replace(query, limit=_RECENT_STOPS)))), None)
+        earlier = next(iter(self._stops_before(stop.start + 1)), None)
         if earlier is None or earlier.category != stop.category or (earlier.end or stop.start) < stop.start:
             return stop
         return replace(stop, start=earlier.start, code=earlier.code)
 
-    def stored(self, grain: Grain, start: Instant, end: Instant) -> list[Fact]:
-        """The unit's stored facts of a grain in [start, end)."""
-        return facts_of(self._read(grain, start, end))
+    def _reaches_back(self, stop: Stop, known_from: Instant, window: Window) -> Instant:
+        """Where the whole stop began, of which ``stop`` may be a part or what the context shows."""
+        if stop.start > known_from + self._plan.unit.max_age_ms or stop.start >= window[0]:
+            return stop.start
+        start = stop.start
+        for earlier in self._stops_before(start + 1):
+            if earlier.end is not None and earlier.end < start:
+                break
+            start = min(start, earlier.start)
+        return start
 
-    def shifts(self, start: Instant, end: Instant) -> list[ShiftWindow]:
-        """The unit's shifts that touch [start, end)."""
-        return shift_windows(self._plan.unit, start, end)
+    def _stored_over(self, window: Window) -> list[Stop]:
+        """Stored stops that overlap a window, as they were before: late data may have split them."""
+        earlier = [stop for stop in self._stops_before(window[0])[:1] if stop.end is None or stop.end > window[0]]
+        return [*earlier, *stops_of(self._read(Measurement.STOPS, *window))]
 
-    def last_revision(self, shift: ShiftWindow) -> int:
-        """The number of the shift's latest revision; 0 for none."""
-        where = {**self._tags, SHIFT: shift.shift}
-        query = Query(Measurement.REVISIONS, where, shift.start, shift.start + MINUTE, descending=True, limit=1)
-        found = self._historian.read(query)
-        return point_revision(found[0]).n if found else 0
+    def _stops_before(self, instant: Instant) -> Sequence[Stop]:
+        """Stored stops that began before an instant, the latest first."""
+        query = latest_query(Measurement.STOPS, self._enterprise, self._unit, instant)
+        return stops_of(self._historian.read(replace(query, limit=_RECENT_STOPS)))
 
-    def _read(self, measurement: str, start: Instant, end: Instant) -> list[Point]:
-        return self._historian.read(unit_query(measurement, self._enterprise, self._unit, start, end))
+    def _stops_in(self, start: Instant, end: Instant) -> list[Stop]:
+        """Stored stops that overlap or touch [start, end), with the parts of one stop that lead to them."""
+        found: list[Stop] = []
+        for stop in reversed(stops_of(self._read(Measurement.STOPS, start - WEEK, end + 1))):
+            if stop.end is None or stop.end >= min([start, *(each.start for each in found)]):
+                found.append(stop)
+        return found
 
-    def _with_context(self, window: Window, until: Instant) -> list[Sample]:
-        """The window's samples, those around it, and what decides its borders from farther away."""
-        since = window[0] - self._plan.reach
-        around = [point_sample(point) for point in self._read(Measurement.SAMPLES, since, until)]
-        before = [sample for sample in around if sample.time <= window[0]]
-        after = [sample for sample in around if sample.time >= window[1]]
-        return [*self._last_readings(since, before), *around, *self._next_readings(until, after)]
-
-    def _last_readings(self, before: Instant, known: Sequence[Sample] = ()) -> list[Sample]:
-        """The last sample before an instant and each counter's last good reading, unless ``known`` has them."""
-        missing = self._unread(known)
-        sample = self._last_before(before) if missing or not known else None
-        if sample is None:
-            return []
-        missing = [tag for tag in missing if not _reads(sample, tag)]
-        found = [self._nearest(tag, Query(Measurement.SAMPLES, self._tags, end=before)) for tag in missing]
-        return [sample, *(sample for sample in found if sample is not None)]
-
-    def _next_readings(self, since: Instant, known: Sequence[Sample] = ()) -> list[Sample]:
-        """The same for what follows."""
-        missing = self._unread(known)
-        sample = self._after(since) if missing or not known else None
-        if sample is None:
-            return []
-        missing = [tag for tag in missing if not _reads(sample, tag)]
-        found = [self._nearest(tag, Query(Measurement.SAMPLES, self._tags, start=since)) for tag in missing]
-        return [sample, *(sample for sample in found if sample is not None)]
-
-    def _unread(self, known: Sequence[Sample]) -> list[str]:
-        return [tag for tag in self._plan.counters if not any(_reads(sample, tag) for sample in known)]
-
-    def _nearest(self, tag: str, query: Query) -> Sample | None:
-        """The good reading of ``tag`` nearest to the query's one border."""
-        backward = query.end is not None
-        query = replace(query, fields=(tag,), descending=backward, limit=1)
-        while found := self._historian.read(query):
-            time = found[0].time
-            (sample,) = map(point_sample, self._read(Measurement.SAMPLES, time, time + 1))
-            if _reads(sample, tag):
-                return sample
-            query = replace(query, end=time) if backward else replace(query, start=time + 1)
-        return None
-
-    def _first_sample(self) -> Instant | None:
-        found = self._historian.read(Query(Measurement.SAMPLES, self._tags, limit=1))
-        return found[0].time if found else None
-
-    def _last_before(self, before: Instant | None) -> Sample | None:
-        found = self._historian.read(latest_query(Measurement.SAMPLES, self._enterprise, self._unit, before))
-        return point_sample(found[0]) if found else None
-
-    def _after(self, since: Instant) -> Sample | None:
-        found = self._historian.read(Query(Measurement.SAMPLES, self._tags, start=since, limit=1))
-        return point_sample(found[0]) if found else None
+    def _read(self, measurement: Measurement, start: Instant, end: Instant) -> list[Point]:
+        return self._points.read(measurement, start, end, newest=self._samples.last() or end)
 
 
-def _reads(sample: Sample, tag: str) -> bool:
-    return tag in sample.values and tag not in sample.status
+def _reads(samples: SampleColumns, tag: str) -> bool:
+    return tag in samples.values and not bool(np.all(np.isnan(samples.values[tag])))
 
 
-class _RollUp:
-    """The new facts of a window, and the hours and shifts that follow from them and from what is stored around."""
-
-    def __init__(self, unit: UnitDerivation, window: Window, fresh: list[Fact], stored: list[Fact]) -> None:
-        self._unit = unit
-        self._start, self._end = window
-        self._fresh = fresh
-        self._minutes = changes(stored, fresh)
-        self._revised: list[tuple[ShiftWindow, list[Fact], list[Fact]]] = []
-
-    def changes(self) -> Iterator[tuple[Grain, list[Fact]]]:
-        """What to write, by grain."""
-        yield Grain.MINUTE, self._minutes
-        if not self._minutes:
-            return
-        first = floor_to(min(fact.time for fact in self._minutes), HOUR)
-        last = floor_to(max(fact.time for fact in self._minutes), HOUR) + HOUR
-        hours = hour_facts(self._between(first, last))
-        yield Grain.HOUR, changes(self._unit.stored(Grain.HOUR, first, last), hours)
-        yield Grain.SHIFT, list(self._shift_changes(first, last, hours))
-
-    def _between(self, start: Instant, end: Instant) -> list[Fact]:
-        """The minute facts of [start, end): fresh inside the window, stored outside."""
-        facts = [fact for fact in self._fresh if start <= fact.time < end]
-        for low, high in ((start, min(end, self._start)), (max(start, self._end), end)):
-            if low < high:
-                facts += self._unit.stored(Grain.MINUTE, low, high)
-        return facts
-
-    def _shift_changes(self, first: Instant, last: Instant, hours: list[Fact]) -> Iterator[Fact]:
-        shifts = self._unit.shifts(first, last)
-        low = floor_to(min(shift.pieces[0][0] for shift in shifts), HOUR)
-        high = ceil_to(max(shift.end for shift in shifts), HOUR)
-        around = [*self._unit.stored(Grain.HOUR, low, first), *hours, *self._unit.stored(Grain.HOUR, last, high)]
-        stored = self._unit.stored(Grain.SHIFT, shifts[0].start, shifts[-1].start + 1)
-        for shift in shifts:
-            before = [fact for fact in stored if (fact.time, fact.shift) == (shift.start, shift.shift)]
-            after = shift_facts(shift, self._parts(shift, around))
-            if changed := changes(before, after):
-                self._revised.append((shift, before, after))
-                yield from changed
-
-    def _parts(self, shift: ShiftWindow, hours: Iterable[Fact]) -> list[Fact]:
-        """A shift's whole hours, and the minutes at its edges."""
-        mine = [fact for fact in hours if fact.shift == shift.shift]
-        parts: list[Fact] = []
-        for start, end in shift.pieces:
-            low, high = ceil_to(start, HOUR), floor_to(end, HOUR)
-            edges = [(start, end)] if low > high else [(start, low), (high, end)]
-            parts += [fact for fact in mine if low <= fact.time < high]
-            parts += [fact for edge in edges if edge[0] < edge[1] for fact in self._between(*edge)]
-        return [fact for fact in parts if fact.shift == shift.shift]
-
-    def revisions(self, final_before: Instant | None, now: Instant) -> Iterator[Revision]:
-        """One record for each shift that was final and changes. After ``changes``."""
-        for shift, before, after in self._revised:
-            if not is_final(shift.end, final_before, self._unit.reach):
-                continue
-            yield Revision(
-                unit=(before or after)[0].unit,
-                shift=shift.shift,
-                shift_start=shift.start,
-                n=self._unit.last_revision(shift) + 1,
-                cause=LATE_DATA,
-                who="",
-                before=merge(fact.elements for fact in before),
-                after=merge(fact.elements for fact in after),
-                at=now,
-            )
+def _cut(derived: Derived, window: Window) -> Derived:
+    """The part of a derivation that is in a window."""
+    start, end = window
+    return Derived(
+        [fact for fact in derived.facts if start <= fact.time < end],
+        [stop for stop in derived.stops if stop.start < end and (stop.end is None or stop.end > start)],
+        [loss for loss in derived.losses if start <= loss.time < end],
+        derived.known_from,
+    )

@@ -4,16 +4,46 @@ Every ratio is None when its denominator is zero: an hour that nobody planned ha
 a bad one. Ratios use known time only; what is unknown shows in ``coverage`` and in the two bounds of the OEE index.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from kpi.flags import record_flags, run_time_missing
+from kpi.formulas import APPARENT, COUNTED, FORMULAS, PERFORMANCE_LOSSES, RATED, SUMS, Formula
 from shopfloor.additive import Elements
 from shopfloor.instant import Instant
-from shopfloor.machine_state import OUTSIDE_PBT, TimeCategory
+from shopfloor.plant import QuantityUnit
 
-PERFORMANCE_LOSSES: Final = frozenset({TimeCategory.MICRO_STOP})
-"""Counted as production time: they lower effectiveness, not availability."""
+__all__ = [
+    "PERFORMANCE_LOSSES",
+    "KpiReport",
+    "evaluate",
+    "evaluate_columns",
+    "fall_off_ratio",
+    "is_final",
+    "observed_coverage",
+    "quotients",
+    "ratio",
+    "with_sums",
+]
+
+Column = NDArray[np.float64]
+
+_SIMPLE: Final = {
+    kpi: (formula.over[0], formula.under[0])
+    for kpi, formula in FORMULAS.items()
+    if len(formula.over) == len(formula.under) == 1 and formula.factor == 1 and formula.needs is None
+}
+_OTHER: Final = tuple(
+    (kpi, formula.needs, formula.factor, formula.over, formula.under)
+    for kpi, formula in FORMULAS.items()
+    if kpi not in _SIMPLE
+)
+_NOTHING: Final[Mapping[str, float | None]] = dict.fromkeys(FORMULAS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +51,88 @@ class KpiReport:
     """The KPIs of one merged record."""
 
     kpis: Mapping[str, float | None]
-    """By id of ``kpi.definitions``; None where a denominator is zero."""
+    """By id of ``kpi.formulas.FORMULAS``; None where a denominator is zero."""
     elements: Elements
     """The record, with the sums that the formulas are written in (``planned_busy_s``, ``production_s`` ...)."""
     coverage: float | None
     """Known share of planned busy time; None when none was planned."""
     flags: tuple[str, ...]
-    """What a reader should know before trusting the numbers."""
+    """What a reader should know before trusting the numbers: ids of ``kpi.flags.FLAGS``."""
+
+
+def evaluate(elements: Mapping[str, float], *, units: frozenset[QuantityUnit] | None = None) -> KpiReport:
+    """All KPIs of a merged record.
+
+    ``units`` are the quantity units of the products in it, where the caller knows them: with more than one, every KPI
+    of quantities is None and the flag ``mixed_quantity_units`` says so; KPIs of time stay.
+    """
+    whole = with_sums(elements)
+    kpis = quotients(whole)
+    if run_time_missing(whole):
+        kpis.update(dict.fromkeys(RATED))
+    mixed = units is not None and len(units) > 1
+    if mixed:
+        kpis.update(dict.fromkeys(COUNTED))
+    return KpiReport(kpis, whole, kpis["coverage"], record_flags(whole, kpis, mixed=mixed))
+
+
+def evaluate_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """All KPIs of many records at once, one array per KPI and NaN for None: the formulas of ``evaluate``.
+
+    ``columns`` are equally long arrays by column name; a missing one is zero throughout.
+    """
+    length = max((len(column) for column in columns.values()), default=0)
+    zero = np.zeros(length)
+    whole: dict[str, Column] = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
+    for name, total in SUMS.items():
+        column = zero.copy()
+        for part in total.plus:
+            column += whole.get(part, zero)
+        for part in total.minus:
+            column -= whole.get(part, zero)
+        whole[name] = column
+    whole[APPARENT] = np.hypot(whole.get("energy_kwh", zero), whole.get("reactive_kvarh", zero))
+    unrated = (whole.get("produced", zero) > 0) & (whole.get("planned_run_s", zero) == 0)
+    return {kpi: _array(formula, whole, zero, unrated & (kpi in RATED)) for kpi, formula in FORMULAS.items()}
+
+
+def with_sums(elements: Mapping[str, float], given: Mapping[str, float] | None = None) -> Elements:
+    """The record with every element of ``kpi.formulas.SUMS``; those in ``given`` are taken from there."""
+    whole = dict(elements)
+    get = whole.get
+    for name, total in SUMS.items():
+        if given and name in given:
+            whole[name] = given[name]
+            continue
+        value = 0.0
+        for part in total.plus:
+            value += get(part, 0.0)
+        for part in total.minus:
+            value -= get(part, 0.0)
+        whole[name] = value
+    whole[APPARENT] = math.hypot(get("energy_kwh", 0.0), get("reactive_kvarh", 0.0))
+    return whole
+
+
+def quotients(whole: Mapping[str, float]) -> dict[str, float | None]:
+    """Every formula on a record that has its sums."""
+    get = whole.get
+    kpis = dict(_NOTHING)
+    for kpi, (part, whole_name) in _SIMPLE.items():
+        denominator = get(whole_name)
+        if denominator:
+            kpis[kpi] = get(part, 0.0) / denominator
+    for kpi, needs, factor, over, under in _OTHER:
+        if needs is None or get(needs):
+            denominator = 1.0
+            for name in under:
+                denominator *= get(name, 0.0)
+            if denominator:
+                numerator = factor
+                for name in over:
+                    numerator *= get(name, 0.0)
+                kpis[kpi] = numerator / denominator
+    return kpis
 
 
 def ratio(numerator: float, denominator: float) -> float | None:
@@ -35,70 +140,9 @@ def ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator else None
 
 
-def seconds(elements: Mapping[str, float], category: TimeCategory) -> float:
-    """Time in a category."""
-    return elements.get(f"{category}_s", 0.0)
-
-
-def planned_busy_s(elements: Mapping[str, float]) -> float:
-    """PBT: all time but planned stops and time not scheduled."""
-    return sum(seconds(elements, category) for category in TimeCategory if category not in OUTSIDE_PBT)
-
-
-def known_busy_s(elements: Mapping[str, float]) -> float:
-    """The part of PBT of which a good value tells."""
-    return planned_busy_s(elements) - seconds(elements, TimeCategory.UNKNOWN)
-
-
-def production_s(elements: Mapping[str, float]) -> float:
-    """APT: running time with the micro-stops in it."""
-    return seconds(elements, TimeCategory.RUNNING) + sum(seconds(elements, loss) for loss in PERFORMANCE_LOSSES)
-
-
-def delay_s(elements: Mapping[str, float]) -> float:
-    """ADET: waiting and unplanned stops that are longer than a micro-stop."""
-    waiting = (TimeCategory.STARVED, TimeCategory.BLOCKED, TimeCategory.UNPLANNED_STOP)
-    return sum(seconds(elements, category) for category in waiting)
-
-
-def evaluate(elements: Mapping[str, float]) -> KpiReport:
-    """All KPIs of a merged record."""
-    whole = {
-        **elements,
-        "planned_busy_s": planned_busy_s(elements),
-        "known_busy_s": known_busy_s(elements),
-        "production_s": production_s(elements),
-        "delay_s": delay_s(elements),
-    }
-    kpis = _kpis(whole)
-    return KpiReport(kpis, whole, ratio(whole["known_busy_s"], whole["planned_busy_s"]), _flags(whole, kpis))
-
-
-def _kpis(elements: Mapping[str, float]) -> dict[str, float | None]:
-    known, planned = elements["known_busy_s"], elements["planned_busy_s"]
-    planned_run, good_run = elements.get("planned_run_s", 0.0), elements.get("good_run_s", 0.0)
-    return {
-        "availability": ratio(elements["production_s"], known),
-        "effectiveness": ratio(planned_run, elements["production_s"]),
-        "quality_ratio": ratio(good_run, planned_run),
-        "quality_ratio_pieces": ratio(elements.get("good", 0.0), elements.get("produced", 0.0)),
-        "oee_index": ratio(good_run, known),
-        "oee_low": ratio(good_run, planned),
-        "oee_high": ratio(good_run + elements.get("unknown_s", 0.0), planned),
-    }
-
-
-def _flags(elements: Mapping[str, float], kpis: Mapping[str, float | None]) -> tuple[str, ...]:
-    raised = {
-        "effectiveness_above_1": (kpis["effectiveness"] or 0.0) > 1,
-        "planned_run_time_missing": elements.get("produced", 0.0) > 0 and not elements.get("planned_run_s", 0.0),
-        "produced_without_running": elements.get("produced", 0.0) > 0 and not elements["production_s"],
-        "unattributed": any(value for name, value in elements.items() if name.startswith("unattributed_")),
-        "unscheduled_run": elements.get("unscheduled_run_s", 0.0) > 0,
-        "counter_resets": elements.get("counter_resets", 0.0) > 0,
-        "implausible_counts": elements.get("implausible", 0.0) > 0,
-    }
-    return tuple(flag for flag, up in raised.items() if up)
+def fall_off_ratio(step: Mapping[str, float], first: Mapping[str, float]) -> float | None:
+    """SQ / PQ of the first operation, for a later step of a serial line whose quantities have one unit."""
+    return ratio(step.get("scrap", 0.0), first.get("produced", 0.0))
 
 
 def observed_coverage(elements: Mapping[str, float], start: Instant, end: Instant) -> float | None:
@@ -113,3 +157,17 @@ def is_final(end: Instant, watermark: Instant | None, reach: int, *, dirty: bool
     ``reach`` is ``UnitPlan.reach``: a stop at the border is judged by samples that come after it.
     """
     return watermark is not None and watermark >= end + reach and not dirty
+
+
+def _array(formula: Formula, whole: Mapping[str, Column], zero: Column, unknown: NDArray[np.bool_]) -> Column:
+    numerator, denominator = zero + formula.factor, zero + 1.0
+    for name in formula.over:
+        numerator *= whole.get(name, zero)
+    for name in formula.under:
+        denominator *= whole.get(name, zero)
+    told = (denominator != 0) & ~unknown
+    if formula.needs is not None:
+        told &= whole.get(formula.needs, zero) != 0
+    quotient = np.full(len(zero), np.nan)
+    np.divide(numerator, denominator, out=quotient, where=told)
+    return quotient

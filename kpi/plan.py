@@ -1,15 +1,19 @@
 """What the derivation must know of a unit, between samples and facts: its plan, its calendar, how far samples reach."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeVar
 
+import numpy as np
+
+from kpi.inference import lookback
 from kpi.tiles import Tile
 from shopfloor.calendar import Calendar, Planned, Span
+from shopfloor.columns import Times, Values
 from shopfloor.dated import Dated
 from shopfloor.instant import Instant
-from shopfloor.plant import NO_PRODUCT, NoOrder, ProductRule, UnscheduledRun, WorkUnit
+from shopfloor.plant import NO_PRODUCT, NoOrder, ProductRule, QuantityUnit, UnscheduledRun, WorkUnit
 from shopfloor.tag import TagKind, TagSpec
 
 T = TypeVar("T")
@@ -20,7 +24,14 @@ REACTIVE: Final = "reactive_kvarh"
 POWER: Final = "power_kw"
 PIECES: Final = ("produced", "good", "scrap", "rework")
 """Counters of pieces, each in its own register when the machine has it."""
-COUNTERS: Final = (*PIECES, ENERGY, REACTIVE)
+PRODUCED_IN: Final[Mapping[QuantityUnit, str]] = {
+    QuantityUnit.KILOGRAM: "mass_total_kg",
+    QuantityUnit.HEAT: "heats",
+}
+"""The counter of what is produced, for products that are not counted in pieces."""
+QUANTITIES: Final = (*PIECES, *PRODUCED_IN.values())
+"""Counters that go by running time."""
+COUNTERS: Final = (*QUANTITIES, ENERGY, REACTIVE)
 """Counters that become quantities in the facts."""
 
 _NEVER = Calendar("none", ())
@@ -45,9 +56,18 @@ class UnitPlan:
 
     @property
     def reach(self) -> int:
-        """Milliseconds by which a sample can change facts beyond its neighbours: a hold and a micro-stop."""
-        longest = max((seconds for _, seconds in self.unit.micro_stop_s.entries), default=0.0)
-        return int(longest * 1000) + 2 * self.unit.max_age_ms
+        """Milliseconds by which a sample can change facts beyond its neighbours.
+
+        Two holds (``max_age``); what tells running without a state, or a transition, from samples around
+        (``lookback``); the stop that it ends or lengthens, up to the longest micro-stop; and what looks back to the end
+        of that stop, a re-trip (``retrip_s``) or a start-up (``startup_s``).
+        """
+        unit = self.unit
+        if not unit.is_machine:
+            return 2 * unit.max_age_ms
+        longest = max((seconds for _, seconds in unit.micro_stop_s.entries), default=0.0)
+        after = max(unit.retrip_s, unit.startup_s)
+        return 2 * unit.max_age_ms + lookback(unit) + round((longest + after) * 1000)
 
 
 def dated_tiles(dated: Dated[T] | None, start: Instant, end: Instant) -> list[Tile[T | None]]:
@@ -56,6 +76,14 @@ def dated_tiles(dated: Dated[T] | None, start: Instant, end: Instant) -> list[Ti
         return [Tile(start, end, None)]
     cuts = [start, *dated.changes(start, end), end]
     return [Tile(low, high, dated.at(low)) for low, high in pairwise(cuts)]
+
+
+def dated_values(dated: Dated[T] | None, at: Times, number: Callable[[T], float], default: float = 0.0) -> Values:
+    """The ``number`` of the value that holds at each instant; ``default`` where none does."""
+    if dated is None:
+        return np.full(len(at), default)
+    known = np.array([default, *(number(value) for _, value in dated.entries)])
+    return known[np.searchsorted([since for since, _ in dated.entries], at, side="right")]
 
 
 def calendar_spans(unit: WorkUnit, start: Instant, end: Instant) -> list[Span]:

@@ -10,15 +10,33 @@ from shopfloor.plant import Labels
 from shopfloor.sample import Value
 
 
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """Who vouched for a final shift."""
+
+    by: str
+    at: Instant
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KpiItem:
-    """The KPIs of one unit in one window [start, end) of whole minutes."""
+    """The KPIs of one unit or place in one window [start, end) of whole minutes."""
 
     unit: str
+    """A unit's path, or that of a place (site, area, line; the enterprise's id)."""
     start: Instant
     end: Instant
     shift: str | None = None
     """Name of the shift where the window was cut by shift."""
+    period: str | None = None
+    """Production day (``2026-01-05``), ISO week (``2026-W02``) or month (``2026-01``) where it was cut by these."""
+    product: str | None = None
+    """The product, with by=product."""
+    category: str | None = None
+    """The time category of a loss, with by=reason."""
+    reason: str | None = None
+    """The stated reason of a loss, with by=reason; else what the machine told (``code_2``, ``no_data``)."""
     kpis: Mapping[str, float | None]
     elements: Mapping[str, float]
     """The merged additive record behind the KPIs (seconds, pieces, kWh)."""
@@ -29,6 +47,10 @@ class KpiItem:
     revision: int
     """How often the past of this window was changed after it was first derived."""
     flags: tuple[str, ...] = ()
+    targets: Mapping[str, float] = field(default_factory=dict)
+    """What the plant file wants of the unit or place."""
+    signed: SignOff | None = None
+    """Who signed the shift that the window lies in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +63,12 @@ class StateInterval:
     category: str
     code: int | None
     """The state code as read; None where none was known."""
+    source: str = "machine"
+    """Whose word it is: inferred, machine, stated or calendar."""
+    reason: str = ""
+    """The stated reason of a stop."""
+    statement: str = ""
+    """Id of the statement behind category or reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

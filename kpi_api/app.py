@@ -7,13 +7,45 @@ from fastapi import FastAPI
 
 from kpi_api import problems
 from kpi_api.access import AccessGate, key_from
+from kpi_api.contract import describe
 from kpi_api.live import Snapshots
 from kpi_api.metrics import Metrics, RequestMeter
 from kpi_api.pages import overview
-from kpi_api.routes import equipment, health, kpis, ledger, states, stream
+from kpi_api.routes import (
+    energy,
+    equipment,
+    explain,
+    health,
+    kpis,
+    ledger,
+    losses,
+    quality,
+    sign_off,
+    statements,
+    states,
+    stops,
+    stream,
+)
 from kpi_api.store import Store
 
 DESCRIPTION = "KPIs of a plant. Times are RFC 3339 with offset, ratios 0..1, an undefined ratio is null."
+
+
+NOUNS = (
+    health,
+    equipment,
+    kpis,
+    states,
+    losses,
+    stops,
+    energy,
+    quality,
+    explain,
+    statements,
+    sign_off,
+    ledger,
+    stream,
+)
 
 
 def create_app(store: Store, *, api_key: str | None = None, stream_interval_s: float = 2.0) -> FastAPI:
@@ -29,10 +61,13 @@ def create_app(store: Store, *, api_key: str | None = None, stream_interval_s: f
     app.state.stream_interval_s = stream_interval_s
     app.state.closing = asyncio.Event()
     problems.install(app)
-    for noun in (health, equipment, kpis, states, ledger, stream):
+    for noun in NOUNS:
         app.include_router(noun.router)
     overview.install(app)
-    app.add_middleware(AccessGate, key=api_key or key_from(os.environ))
+    describe(app)
+    key = api_key or key_from(os.environ)
+    app.state.keyed = key is not None
+    app.add_middleware(AccessGate, key=key)
     app.add_middleware(overview.PageHeaders)
     app.add_middleware(RequestMeter, metrics=app.state.metrics)
     return app

@@ -10,10 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from kpi_api.questions import BadQuestion, UnknownUnit
+from kpi_api.questions import BadQuestion, BadStatement, Conflict, NotThere
 from shopfloor.errors import Backpressure, ServiceUnavailable
 
 MEDIA_TYPE = "application/problem+json"
+STATUS: Mapping[type[BadQuestion], HTTPStatus] = {
+    NotThere: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    BadStatement: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Refusal -> status; any other is 400."""
 log = logging.getLogger(__name__)
 
 
@@ -58,7 +64,7 @@ def install(app: FastAPI) -> None:
 
 async def _bad_question(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BadQuestion)  # noqa: S101 - narrows the type that starlette erases
-    status = HTTPStatus.NOT_FOUND if isinstance(error, UnknownUnit) else HTTPStatus.BAD_REQUEST
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_REQUEST)
     return problem(status, error.kind, error.detail, error.remedy, request.url.path)
 
 

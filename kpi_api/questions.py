@@ -1,35 +1,15 @@
-"""KPIs -> panels: what may be asked of the store, how a window is cut, and why a question is refused. Pure."""
+"""KPIs -> panels: what may be asked of the store, and why a question or a statement is refused. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from enum import StrEnum
-from itertools import groupby
-from zoneinfo import ZoneInfo
 
-from kpi.plan import calendar_spans
-from shopfloor.calendar import Span
 from shopfloor.errors import ShopfloorError
-from shopfloor.instant import (
-    HOUR,
-    MINUTE,
-    BadInstant,
-    Instant,
-    ceil_to,
-    floor_to,
-    format_instant,
-    parse_instant,
-    to_datetime,
-    to_instant,
-)
-from shopfloor.plant import WorkUnit
+from shopfloor.instant import BadInstant, Instant, parse_instant
 
-MAX_ITEMS = 10_000
+MAX_ITEMS = 50_000
 """More items than this in one answer are refused."""
-
-
 END_OF_TIME: Instant = 7_258_118_400_000
 """2200-01-01: nothing is asked or answered beyond."""
 _BLANK_FOR_PLUS = re.compile(r" (\d\d:\d\d)$")
@@ -58,16 +38,50 @@ class BadWindow(BadQuestion):
     kind = "bad-window"
 
 
-class UnknownUnit(BadQuestion):
+class BadSlicing(BadQuestion):
+    """``by`` names no slicing that exists."""
+
+    kind = "bad-by"
+
+
+class NotThere(BadQuestion):
+    """What the question names does not exist."""
+
+
+class UnknownUnit(NotThere):
     """No unit has this path or lies below it."""
 
     kind = "unknown-unit"
 
 
-class BadSlicing(BadQuestion):
-    """``by`` names no slicing that exists."""
+class UnknownKpi(NotThere):
+    """No KPI has this id."""
 
-    kind = "bad-by"
+    kind = "unknown-kpi"
+
+
+class UnknownStop(NotThere):
+    """No stop has this id, or it is no longer one."""
+
+    kind = "unknown-stop"
+
+
+class UnknownStatement(NotThere):
+    """No statement has this id."""
+
+    kind = "unknown-statement"
+
+
+class BadStatement(BadQuestion):
+    """What is stated cannot be true: unknown words, impossible times or counts."""
+
+    kind = "bad-statement"
+
+
+class Conflict(BadQuestion):
+    """What is stated contradicts what somebody else stated, or cannot be said yet."""
+
+    kind = "conflict"
 
 
 class By(StrEnum):
@@ -77,30 +91,15 @@ class By(StrEnum):
     HOUR = "hour"
     SHIFT = "shift"
     DAY = "day"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of time, [start, end)."""
-
-    start: Instant
-    end: Instant
-    shift: str | None = None
-    """The shift that it is (part of), where it was cut by shift."""
-
-
-_LENGTH = {By.HOUR: HOUR, By.SHIFT: 8 * HOUR, By.DAY: 24 * HOUR}
+    WEEK = "week"
+    MONTH = "month"
+    PRODUCT = "product"
+    REASON = "reason"
 
 
 def too_many() -> BadWindow:
     """The refusal of a question with more than MAX_ITEMS items."""
     return BadWindow(f"this gives more than {MAX_ITEMS} items", "ask for a shorter window, fewer units, or by=total")
-
-
-def check_size(window: Window, by: By, units: int) -> None:
-    """Raise BadWindow when ``units`` cut by hour, shift (taken as 8 hours) or day would give too many items."""
-    if by is not By.TOTAL and units * (window.end - window.start) > MAX_ITEMS * _LENGTH[by]:
-        raise too_many()
 
 
 def parse_time(text: str) -> Instant:
@@ -127,47 +126,7 @@ def parse_by(text: str) -> By:
         raise BadSlicing(f"there is no by={text!r}", f"use one of: {known}") from None
 
 
-def snapped(start: Instant, end: Instant) -> Window:
-    """The smallest window of whole minutes around [start, end); raises BadWindow when it is empty or reversed."""
-    if end <= start:
-        given = f"the window from {format_instant(start)} to {format_instant(end)}"
-        raise BadWindow(f"{given} has no length", "give a 'to' that is later than 'from'")
-    return Window(floor_to(start, MINUTE), ceil_to(end, MINUTE))
-
-
-def slices(unit: WorkUnit, window: Window, by: By) -> list[Window]:
-    """Cut a window: UTC hours, the unit's shifts, or its production days (a shift belongs to the day it starts on)."""
-    if by is By.TOTAL:
-        return [window]
-    if by is By.HOUR:
-        return list(_hours(window))
-    return list(_shifts(unit, window) if by is By.SHIFT else _days(unit, window))
-
-
-def months(window: Window, zone: str) -> Iterator[tuple[str, Window]]:
-    """The calendar months of ``window`` in local time, each with its name (``2018-01``) and cut to the window."""
-    tz = ZoneInfo(zone)
-    start = window.start
-    while start < window.end:
-        local = to_datetime(start).astimezone(tz)
-        following = (local.replace(day=1) + timedelta(days=32)).replace(day=1).date()
-        end = min(to_instant(datetime.combine(following, time(), tz)), window.end)
-        yield f"{local:%Y-%m}", Window(start, end)
-        start = end
-
-
-def local_midnight(instant: Instant, zone: str) -> Instant:
-    """The start of the local calendar day that holds ``instant``."""
-    tz = ZoneInfo(zone)
-    return to_instant(datetime.combine(to_datetime(instant).astimezone(tz).date(), time(), tz))
-
-
-def shift_start(unit: WorkUnit, instant: Instant) -> Instant:
-    """Start of the shift (or of the off-shift local day) in which ``instant`` lies."""
-    return calendar_spans(unit, instant, instant + 1)[0].shift_start
-
-
-def nearest_place(units: Mapping[str, WorkUnit], pattern: str) -> str:
+def nearest_place(units: Iterable[str], pattern: str) -> str:
     """The remedy for a pattern that matches nothing: the closest place that exists."""
     places = sorted({place for path in units for place in _prefixes(path)})
     closest = get_close_matches(pattern.strip("/").lower(), places, n=1, cutoff=0.4)
@@ -175,38 +134,16 @@ def nearest_place(units: Mapping[str, WorkUnit], pattern: str) -> str:
     return f"{hint}/api/v1/equipment lists all units"
 
 
+def nearest_word(words: Iterable[str], given: str) -> str:
+    """The remedy for an unknown word: the closest one, else all of them."""
+    known = sorted(words)
+    begun = [word for word in known if given and word.startswith(given.lower())]
+    closest = begun or get_close_matches(given.lower(), known, n=1, cutoff=0.5)
+    if closest:
+        return f"did you mean {closest[0]!r}?"
+    return f"use one of: {', '.join(known)}" if known else "the plant file defines none"
+
+
 def _prefixes(path: str) -> Iterator[str]:
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
-
-
-def _hours(window: Window) -> Iterator[Window]:
-    start = window.start
-    while start < window.end:
-        end = min(floor_to(start, HOUR) + HOUR, window.end)
-        yield Window(start, end)
-        start = end
-
-
-def _shifts(unit: WorkUnit, window: Window) -> Iterator[Window]:
-    for (_, shift), spans in groupby(
-        calendar_spans(unit, window.start, window.end), key=lambda span: (span.shift_start, span.shift)
-    ):
-        yield _hull(spans, shift)
-
-
-def _days(unit: WorkUnit, window: Window) -> Iterator[Window]:
-    for _, spans in groupby(calendar_spans(unit, window.start, window.end), key=lambda span: span.day):
-        yield _hull(spans, None)
-
-
-def _hull(spans: Iterable[Span], shift: str | None) -> Window:
-    tiles = list(spans)
-    return Window(tiles[0].start, tiles[-1].end, shift)
-
-
-def cut_hours(windows: Sequence[Window]) -> list[Window]:
-    """The hours that must be read minute by minute: those in which a window begins or ends. Windows are contiguous."""
-    edges = [window.start for window in windows] + [windows[-1].end]
-    hours = sorted({floor_to(edge, HOUR) for edge in edges if edge % HOUR})
-    return [Window(max(hour, edges[0]), min(hour + HOUR, edges[-1])) for hour in hours]

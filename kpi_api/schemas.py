@@ -39,19 +39,35 @@ class Items(Answer, Generic[T]):
     next: str | None = None
 
 
-class Kpi(Answer):
-    """The KPIs of one unit in one window [start, end). Ratios are 0..1, null when undefined (0/0)."""
+class SignOff(Answer):
+    """Who vouched for a final shift."""
 
-    unit: str
+    by: str
+    at: Time
+    note: str
+
+
+class Kpi(Answer):
+    """The KPIs of a unit or place in one window [start, end). Ratios are 0..1, null when undefined (0/0)."""
+
+    unit: str = Field(description="a unit's path, or the place that was asked for")
     start: Time
     end: Time
     shift: str | None = Field(description="name of the shift, with by=shift")
+    period: str | None = Field(description="production day, ISO week or month, with by=shift, day, week or month")
+    product: str | None = Field(description="with by=product")
+    category: str | None = Field(description="time category of the loss, with by=reason")
+    reason: str | None = Field(
+        description="with by=reason; what the machine told (code_2, no_data) where nobody stated one"
+    )
     kpis: dict[str, Ratio]
     elements: dict[str, Ratio] = Field(description="the merged additive record behind the KPIs: s, piece, kWh")
     coverage: Ratio = Field(description="known share of the planned busy time; of a meter, of all time")
     final: bool = Field(description="false while samples of the window may still arrive or wait to be derived")
     revision: int = Field(description="how often this past was changed after it was first derived")
-    flags: list[str] = Field(description="e.g. snapped_to_minutes, no_data, effectiveness_above_one")
+    flags: list[str] = Field(description="e.g. snapped_to_minutes, no_data, changed_after_sign_off")
+    targets: dict[str, Ratio] = Field(description="what the plant file wants of the unit or place")
+    signed: SignOff | None = Field(description="who signed the shift that the window lies in")
 
 
 class State(Answer):
@@ -62,6 +78,9 @@ class State(Answer):
     end: Time
     category: str
     code: int | None
+    source: str = Field(description="inferred | machine | stated | calendar")
+    reason: str = Field(description="the stated reason of a stop; empty without one")
+    statement: str = Field(description="id of the statement behind category or reason; empty without one")
 
 
 class Latest(Answer):
@@ -197,6 +216,18 @@ class Problem(Answer):
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
-    for status, text in {400: "the query is wrong", 404: "no such unit", 503: "the historian is away"}.items()
+    for status, text in {
+        400: "the query is wrong",
+        401: "the API key is missing or wrong",
+        403: "without an API key only this machine itself is answered",
+        404: "what is named does not exist",
+        503: "the historian is away",
+    }.items()
 }
 """The problems of every question, for the OpenAPI document."""
+WRITE_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    **PROBLEMS,
+    409: {**PROBLEMS[400], "description": "it contradicts what was stated before, or it is too early"},
+    422: {**PROBLEMS[400], "description": "what is stated cannot be true"},
+}
+"""The problems of every statement."""

@@ -203,7 +203,7 @@ class WorkUnit:
     inference: Dated[Inference] | None = None
     """How running is told without a state, or while the state is not known."""
     startup_s: float = 0.0
-    """Running for so long after a setup or an unplanned stop is start-up: its scrap is a start-up loss."""
+    """The time after the end of a setup or an unplanned stop that is start-up: scrap of it is a start-up loss."""
     retrip_s: float = 300.0
     """A failure that begins sooner after the last one ended is the same failure."""
     capacity_per_h: float | None = None

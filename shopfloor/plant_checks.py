@@ -6,21 +6,26 @@ from fnmatch import fnmatchcase
 from typing import Any
 from zoneinfo import available_timezones
 
-from shopfloor import plant_schema as doc
+from shopfloor.calendar_checks import Problem, calendar_problems
 from shopfloor.errors import PlantError
+from shopfloor.plant_fields import is_dated
+from shopfloor.reasons_file import reason_problems
+from shopfloor.tag import TagKind
+from shopfloor.unit_checks import machine_problems, tag_problems
 from shopfloor.yaml_lines import Place
 
-TemplateTags = Callable[[str], frozenset[str]]
-"""Template name -> the tags it has; raises PlantError for an unknown or broken template."""
-
-Problem = tuple[Place, str]
-"""A place in the file, and what is wrong there with its remedy."""
+TemplateTags = Callable[[str], Mapping[str, TagKind] | frozenset[str]]
+"""Template name -> the tags it has, with their kinds where the caller knows them; raises PlantError for an unknown or
+broken template."""
 
 
 def cross_checks(root: Any, template_tags: TemplateTags | None) -> Iterator[Problem]:
     """Every reference that leads nowhere, every id that stands twice, every unit without an agent."""
     root = _mapping(root)
-    yield from _check_calendars(root)
+    for name, calendar in _mapping(root.get("calendars")).items():
+        yield from calendar_problems(name, calendar)
+    yield from reason_problems(root.get("reasons"))
+    yield from _check_measures(root)
     units: dict[str, Place] = {}
     for site_index, site in _items(root, "sites"):
         at_site: Place = ("sites", site_index)
@@ -28,7 +33,7 @@ def cross_checks(root: Any, template_tags: TemplateTags | None) -> Iterator[Prob
         for area_index, area in _items(site, "areas"):
             for center_index, center in _items(area, "work_centers"):
                 at_center = (*at_site, "areas", area_index, "work_centers", center_index)
-                yield from _check_output_unit(center, at_center)
+                yield from _check_line(root, center, at_center)
                 for unit_index, unit in _items(center, "work_units"):
                     at_unit = (*at_center, "work_units", unit_index)
                     path = "/".join(str(part.get("id")) for part in (site, area, center, unit))
@@ -52,7 +57,7 @@ def _items(raw: Any, key: str) -> Iterator[tuple[int, Mapping[Any, Any]]]:
 
 def _dated_values(raw: Any) -> Iterator[tuple[Place, Any]]:
     """Each value of a dated meaning with its place below the field."""
-    if isinstance(raw, list) and raw and all(isinstance(item, dict) and "value" in item for item in raw):
+    if is_dated(raw):
         for index, item in enumerate(raw):
             yield (index, "value"), item["value"]
     elif raw is not None:
@@ -63,33 +68,6 @@ def _unknown(kind: str, name: Any, known: Mapping[Any, Any]) -> str:
     close = difflib.get_close_matches(str(name), [str(key) for key in known], n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(map(str, known)) or 'none'}"
     return f"there is no {kind} {name!r}; {hint}"
-
-
-def _check_calendars(root: Mapping[Any, Any]) -> Iterator[Problem]:
-    for name, calendar in _mapping(root.get("calendars")).items():
-        shifts = _mapping(_mapping(calendar).get("shifts"))
-        at: Place = ("calendars", name)
-        for shift in _mapping(_mapping(calendar).get("breaks")):
-            if shift not in shifts:
-                yield (*at, "breaks", shift), _unknown("shift", shift, shifts)
-        hours = []
-        for shift, raw in shifts.items():
-            try:
-                hours.append((shift, *doc.local_range(_mapping(raw).get("hours", raw))))
-            except (ValueError, TypeError):
-                continue
-        yield from _check_overlaps(at, hours)
-
-
-def _check_overlaps(at: Place, hours: list[tuple[Any, int, int]]) -> Iterator[Problem]:
-    ordered = sorted(hours, key=lambda shift: shift[1])
-    for (first, start, end), (second, next_start, _) in zip(
-        ordered, [*ordered[1:], *[(name, low + 1440, high) for name, low, high in ordered[:1]]], strict=True
-    ):
-        if next_start < end and first != second:
-            yield (*at, "shifts", second), f"overlaps with shift {first!r}; a moment belongs to one shift"
-        if end - start > 1440:
-            yield (*at, "shifts", first), "is longer than a day"
 
 
 def _check_site(root: Mapping[Any, Any], site: Mapping[Any, Any], at: Place) -> Iterator[Problem]:
@@ -113,11 +91,34 @@ def _check_references(raw: Any, at: Place, kind: str, known: Mapping[Any, Any]) 
             yield (*at, *below), _unknown(kind, name, known)
 
 
-def _check_output_unit(center: Mapping[Any, Any], at: Place) -> Iterator[Problem]:
+def _check_measures(root: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Tariffs and products that contradict themselves."""
+    for name, product in _mapping(root.get("products")).items():
+        product = _mapping(product)
+        if product.get("unit") == "kg" and product.get("mass_kg", 1) != 1:
+            yield ("products", name, "mass_kg"), "a kilogram has the mass 1; remove mass_kg, or count in piece or heat"
+    for name, tariff in _mapping(root.get("tariffs")).items():
+        tariff = _mapping(tariff)
+        if tariff.get("minimum_hours") not in (None, 0) and "contract_kva" not in tariff:
+            yield ("tariffs", name, "minimum_hours"), "a minimum bill needs the contracted power; add contract_kva"
+
+
+def _check_line(root: Mapping[Any, Any], center: Mapping[Any, Any], at: Place) -> Iterator[Problem]:
     output = center.get("output_unit")
     ids = {unit.get("id"): unit for _, unit in _items(center, "work_units")}
     if output is not None and output not in ids:
         yield (*at, "output_unit"), _unknown("work unit in this work center", output, ids)
+    if output is None and "planned_run_time_s" in center:
+        yield (*at, "planned_run_time_s"), "only a serial line has its own; add output_unit, or give it to the units"
+    yield from _check_timed(root, center, at)
+
+
+def _check_timed(root: Mapping[Any, Any], holder: Mapping[Any, Any], at: Place) -> Iterator[Problem]:
+    products = _mapping(root.get("products"))
+    for below, times in _dated_values(holder.get("planned_run_time_s")):
+        for product in _mapping(times):
+            if product not in products:
+                yield (*at, "planned_run_time_s", *below, product), _unknown("product", product, products)
 
 
 def _check_unit(
@@ -137,10 +138,8 @@ def _check_unit(
             yield place, _unknown("product", product, products)
         elif not any(product in times for times in timed):
             yield place, f"product {product!r} has no planned_run_time_s here; add its seconds per piece"
-    for below, times in _dated_values(unit.get("planned_run_time_s")):
-        for product in _mapping(times):
-            if product not in products:
-                yield (*at, "planned_run_time_s", *below, product), _unknown("product", product, products)
+    yield from _check_timed(root, unit, at)
+    yield from machine_problems(unit, at, [products[name] for _, name in made if name in products])
     if template_tags is not None:
         yield from _check_template(unit, at, template_tags)
 
@@ -155,19 +154,11 @@ def _check_template(unit: Mapping[Any, Any], at: Place, template_tags: TemplateT
         yield from (((*at, "device", "template"), problem) for problem in fault.problems)
         return
     chosen = _mapping(unit.get("device")).get("tags")
+    kinds = tags if isinstance(tags, Mapping) else dict.fromkeys(tags)
     if isinstance(chosen, list):
-        yield from _check_chosen(chosen, tags, name, (*at, "device", "tags"))
-        tags &= {str(tag) for tag in chosen}
-    wanted: list[tuple[Place, Any]] = [((*at, "states"), "state")] if "states" in unit else []
-    for below, rule in _dated_values(unit.get("product")):
-        if isinstance(rule, dict) and "tag" in rule:
-            wanted.append(((*at, "product", *below, "tag"), rule["tag"]))
-    wanted += [((*at, "corrections", index, "tag"), item.get("tag")) for index, item in _items(unit, "corrections")]
-    for place, tag in wanted:
-        if tag not in tags:
-            yield place, f"template {name!r} gives no tag {tag!r} here; it gives {', '.join(sorted(tags))}"
-    if "state" in tags and not difflib.get_close_matches("states", list(map(str, unit)), n=1):
-        yield (*at, "device", "template"), f"template {name!r} reads a state; say what its codes mean in 'states'"
+        yield from _check_chosen(chosen, frozenset(kinds), name, (*at, "device", "tags"))
+        kinds = {tag: kind for tag, kind in kinds.items() if tag in chosen}
+    yield from tag_problems(unit, at, name, kinds)
 
 
 def _check_chosen(chosen: list[Any], tags: frozenset[str], template: str, at: Place) -> Iterator[Problem]:

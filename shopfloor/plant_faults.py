@@ -2,11 +2,12 @@
 
 import difflib
 from collections.abc import Iterable
+from functools import cache
 
 from pydantic_core import ErrorDetails
 
-from shopfloor import plant_schema as doc
-from shopfloor.plant_checks import Problem
+from shopfloor.calendar_checks import Problem
+from shopfloor.plant_fields import Doc
 from shopfloor.yaml_lines import Place
 
 ABSENT = "is missing"
@@ -19,8 +20,8 @@ _WRONG_SHAPE = {
 }
 
 
-_BRANCHES = {"ShiftDoc", "ProductByTag", "str", "constrained-str"}
-"""Steps that validation adds to a place for the branches of a choice."""
+_BRANCHES = {"str", "constrained-str"}
+"""Steps that validation adds to a place for the branches of a choice, beside the mappings' own names."""
 
 
 def explained(errors: Iterable[ErrorDetails]) -> list[Problem]:
@@ -57,7 +58,7 @@ def _place(error: ErrorDetails) -> Place:
 
 
 def _is_branch(step: str | int) -> bool:
-    return isinstance(step, str) and ("[" in step or step in _BRANCHES)
+    return isinstance(step, str) and ("[" in step or step in _BRANCHES or step in _docs())
 
 
 def _text(error: ErrorDetails) -> str:
@@ -67,7 +68,8 @@ def _text(error: ErrorDetails) -> str:
     if kind == "missing":
         return f"{ABSENT}; add it"
     if kind in ("enum", "literal_error"):
-        return f"{given!r} is not allowed; use one of {error.get('ctx', {}).get('expected', '')}"
+        expected = str(error.get("ctx", {}).get("expected", "")).replace("True", "true")
+        return f"{given!r} is not allowed; use {'one of ' if ' or ' in expected else ''}{expected}"
     if kind == "string_pattern_mismatch":
         return f"{given!r} is not an id; use lower-case letters, digits and hyphens, at most 32"
     if kind == "value_error":
@@ -87,10 +89,16 @@ def _instead(word: str) -> str:
 
 
 def _nearest(word: str) -> str | None:
-    known = {
-        name
-        for member in vars(doc).values()
-        if isinstance(member, type) and issubclass(member, doc.Doc)
-        for name in member.model_fields
-    } - {word}
+    known = {field.alias or name for each in _docs().values() for name, field in each.model_fields.items()} - {word}
     return next(iter(difflib.get_close_matches(word, sorted(known), n=1)), None)
+
+
+@cache
+def _docs() -> dict[str, type[Doc]]:
+    """Every mapping that the file may have, by its class."""
+    found: dict[str, type[Doc]] = {}
+    left = [Doc]
+    while left:
+        left += (each := left.pop()).__subclasses__()
+        found[each.__name__] = each
+    return found

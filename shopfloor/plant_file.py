@@ -1,44 +1,40 @@
 """plant.yaml -> Plant: parsed once, every fault named with file, line, field and remedy."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from shopfloor import plant_schema as doc
-from shopfloor.calendar import ALL_WEEK, Calendar, LocalRange, Shift
-from shopfloor.dated import BEGINNING, Dated
+from shopfloor.calendar import Calendar
+from shopfloor.calendar_checks import Problem
+from shopfloor.calendar_file import build_calendar
+from shopfloor.dated import Dated
 from shopfloor.equipment import EquipmentPath
 from shopfloor.errors import PlantError
-from shopfloor.instant import Instant, to_instant
 from shopfloor.plant import (
     Agent,
     Area,
-    Correction,
-    DeviceRef,
     Energy,
     Plant,
     Policy,
     Product,
-    ProductRule,
+    QuantityUnit,
     Site,
     Tariff,
     WorkCenter,
     WorkUnit,
 )
-from shopfloor.plant_checks import Problem, TemplateTags, cross_checks
+from shopfloor.plant_checks import TemplateTags, cross_checks
 from shopfloor.plant_faults import ABSENT, explained
+from shopfloor.plant_fields import local_range
+from shopfloor.reasons_file import build_reasons
+from shopfloor.unit_build import Surroundings, build_unit, dated, labels
 from shopfloor.yaml_lines import LinedDocument, Place, parse
-
-T = TypeVar("T")
-U = TypeVar("U")
-DEFAULT_MICRO_STOP_S = 300.0
-SCANS_OF_MAX_AGE = 3
 
 
 def load(path: Path, template_tags: TemplateTags | None = None) -> Plant:
@@ -91,8 +87,19 @@ def _field(place: Place) -> str:
 
 
 def _build(root: doc.PlantDoc, revision: str) -> Plant:
-    calendars = {name: _calendar(name, calendar) for name, calendar in root.calendars.items()}
-    sites = tuple(_site(root, site, calendars) for site in root.sites)
+    calendars = {name: build_calendar(name, calendar) for name, calendar in root.calendars.items()}
+    plant = Plant(
+        enterprise=root.enterprise,
+        language=root.language,
+        products={name: _product(name, product) for name, product in root.products.items()},
+        tariffs={name: _tariff(name, tariff) for name, tariff in root.tariffs.items()},
+        reasons=build_reasons(root.reasons),
+        sites=(),
+        agents={},
+        revision=revision,
+        units={},
+    )
+    sites = tuple(_site(plant, site, calendars) for site in root.sites)
     units = {
         str(unit.path): unit
         for site in sites
@@ -100,20 +107,13 @@ def _build(root: doc.PlantDoc, revision: str) -> Plant:
         for center in area.work_centers
         for unit in center.units
     }
-    return Plant(
-        enterprise=root.enterprise,
-        language=root.language,
-        products={name: Product(name, _labels(item.name), item.mass_kg) for name, item in root.products.items()},
-        tariffs={name: _tariff(name, tariff) for name, tariff in root.tariffs.items()},
-        sites=sites,
-        agents={name: _agent(name, agent, units) for name, agent in root.agents.items()},
-        revision=revision,
-        units=units,
-    )
+    agents = {name: _agent(name, agent, units) for name, agent in root.agents.items()}
+    return replace(plant, sites=sites, units=units, agents=agents)
 
 
-def _labels(raw: Mapping[Any, U]) -> dict[str, U]:
-    return {str(key): value for key, value in raw.items()}
+def _product(name: str, raw: doc.ProductDoc) -> Product:
+    mass_kg = 1.0 if raw.unit is QuantityUnit.KILOGRAM else raw.mass_kg
+    return Product(name, labels(raw.name), mass_kg, raw.unit)
 
 
 def _agent(name: str, agent: doc.AgentDoc, units: Mapping[str, WorkUnit]) -> Agent:
@@ -121,108 +121,57 @@ def _agent(name: str, agent: doc.AgentDoc, units: Mapping[str, WorkUnit]) -> Age
     return Agent(name, own, agent.outbox_max_samples)
 
 
-def _tariff(name: str, tariff: doc.TariffDoc) -> Tariff:
-    start, end = doc.local_range(tariff.peak)
+def _tariff(name: str, raw: doc.TariffDoc) -> Tariff:
+    start, end = local_range(raw.peak)
     return Tariff(
-        name, tariff.currency, tariff.off_peak, tariff.peak_factor, start, end, tariff.kvarh, tariff.free_kvarh_per_kwh
+        id=name,
+        currency=raw.currency,
+        off_peak=raw.off_peak,
+        peak_factor=raw.peak_factor,
+        peak_start_minute=start,
+        peak_end_minute=end,
+        kvarh=raw.kvarh,
+        free_kvarh_per_kwh=raw.free_kvarh_per_kwh,
+        contract_kva=raw.contract_kva,
+        minimum_hours=raw.minimum_hours,
     )
 
 
-def _calendar(name: str, calendar: doc.CalendarDoc) -> Calendar:
-    shifts = tuple(
-        _shift(shift, raw if isinstance(raw, str) else raw.hours, calendar, raw)
-        for shift, raw in calendar.shifts.items()
-    )
-    exceptions = {
-        day: () if other == "closed" else tuple(_shift(shift, hours, calendar) for shift, hours in other.items())
-        for day, other in calendar.exceptions.items()
-    }
-    return Calendar(name, shifts, exceptions)
-
-
-def _shift(name: str, hours: str, calendar: doc.CalendarDoc, raw: "str | doc.ShiftDoc" = "") -> Shift:
-    own = LocalRange(*doc.local_range(hours))
-    rests = tuple(_within(own, *doc.local_range(rest)) for rest in calendar.breaks.get(name, ()))
-    days = raw.days if isinstance(raw, doc.ShiftDoc) else None
-    weekdays = frozenset(doc.WEEKDAYS.index(day) for day in days) if days else ALL_WEEK
-    return Shift(name, own, rests, weekdays)
-
-
-def _within(shift: LocalRange, start: int, end: int) -> LocalRange:
-    """A break after midnight belongs to the night shift that began the day before."""
-    return LocalRange(start + 1440, end + 1440) if start < shift.start else LocalRange(start, end)
-
-
-def _site(root: doc.PlantDoc, site: doc.SiteDoc, calendars: Mapping[str, Calendar]) -> Site:
-    zone = ZoneInfo(site.timezone)
-    policy = Policy(site.policy.no_order, site.policy.unscheduled_run)
-
-    def center(area_id: str, raw: doc.WorkCenterDoc) -> WorkCenter:
-        place = (root.enterprise, site.id, area_id, raw.id)
-        units = tuple(_unit(EquipmentPath(*place, unit.id), unit, site, policy, calendars) for unit in raw.work_units)
-        return WorkCenter(raw.id, _labels(raw.name), raw.output_unit, units)
-
-    areas = tuple(
-        Area(area.id, _labels(area.name), tuple(center(area.id, raw) for raw in area.work_centers))
-        for area in site.areas
-    )
-    energy = _dated(site.energy, zone, lambda raw: Energy(raw.tariff, raw.grid_factor_kg_per_kwh))
-    return Site(site.id, _labels(site.name), site.timezone, policy, energy or Dated.always(Energy()), areas)
-
-
-def _unit(
-    path: EquipmentPath, unit: doc.WorkUnitDoc, site: doc.SiteDoc, policy: Policy, calendars: Mapping[str, Calendar]
-) -> WorkUnit:
-    zone = ZoneInfo(site.timezone)
-    scan_ms = doc.duration_ms(unit.device.scan)
-    calendar = _dated(unit.calendar or site.calendar, zone, lambda name: calendars[name])
-    assert calendar is not None  # noqa: S101 - a site's calendar is required by the schema
-    return WorkUnit(
-        path=path,
-        name=_labels(unit.name),
-        device=DeviceRef(
-            unit.device.template,
-            *doc.connection(unit.device.connection),
-            unit.device.unit_id,
-            scan_ms,
-            doc.duration_ms(unit.device.timeout),
-            frozenset(unit.device.tags) if unit.device.tags else None,
-        ),
-        states=_dated(unit.states, zone, dict),
-        product=_dated(unit.product, zone, _product_rule),
-        planned_run_time_s=_dated(unit.planned_run_time_s, zone, dict),
-        micro_stop_s=_dated(unit.micro_stop_s, zone, float) or Dated.always(DEFAULT_MICRO_STOP_S),
-        max_age_ms=doc.duration_ms(unit.max_age) if unit.max_age else SCANS_OF_MAX_AGE * scan_ms,
-        calendar=calendar,
-        timezone=site.timezone,
+def _site(plant: Plant, raw: doc.SiteDoc, calendars: Mapping[str, Calendar]) -> Site:
+    zone = ZoneInfo(raw.timezone)
+    policy = Policy(raw.policy.no_order, raw.policy.unscheduled_run, raw.policy.staffed)
+    energy = dated(raw.energy, zone, lambda each: Energy(each.tariff, each.grid_factor_kg_per_kwh))
+    site = Site(
+        id=raw.id,
+        name=labels(raw.name),
+        timezone=raw.timezone,
         policy=policy,
-        max_power_kw=unit.max_power_kw,
-        targets=_labels(unit.targets),
-        corrections=tuple(_correction(item, zone) for item in unit.corrections),
-        simulation=dict(unit.simulation),
+        energy=energy or Dated.always(Energy()),
+        areas=(),
+        targets=labels(raw.targets),
     )
+    around = Surroundings(
+        site=site,
+        calendar=raw.calendar,
+        calendars=calendars,
+        products=plant.products,
+        tariffs=plant.tariffs,
+        reasons=plant.reasons,
+    )
+    return replace(site, areas=tuple(_area(plant.enterprise, area, around) for area in raw.areas))
 
 
-def _correction(item: doc.CorrectionDoc, zone: ZoneInfo) -> Correction:
-    factor = _dated(item.factor, zone, float)
-    assert factor is not None  # noqa: S101 - required by the schema
-    return Correction(item.tag, factor)
+def _area(enterprise: str, raw: doc.AreaDoc, around: Surroundings) -> Area:
+    centers = tuple(_center((enterprise, around.site.id, raw.id), center, around) for center in raw.work_centers)
+    return Area(raw.id, labels(raw.name), centers, labels(raw.targets))
 
 
-def _product_rule(raw: "str | doc.ProductByTag") -> ProductRule:
-    return ProductRule(fixed=raw) if isinstance(raw, str) else ProductRule(tag=raw.tag, codes=dict(raw.map))
-
-
-def _dated(raw: "doc.DatedDoc[T] | None", zone: ZoneInfo, build: Callable[[T], U]) -> Dated[U] | None:
-    if raw is None:
-        return None
-    entries = sorted(((_since(entry.valid_from, zone), build(entry.value)) for entry in raw.root), key=lambda e: e[0])
-    return Dated(tuple(entries))
-
-
-def _since(valid_from: "date | datetime | None", zone: ZoneInfo) -> Instant:
-    if valid_from is None:
-        return BEGINNING
-    if not isinstance(valid_from, datetime):
-        valid_from = datetime.combine(valid_from, time(), zone)
-    return to_instant(valid_from if valid_from.tzinfo else valid_from.replace(tzinfo=zone))
+def _center(place: tuple[str, str, str], raw: doc.WorkCenterDoc, around: Surroundings) -> WorkCenter:
+    return WorkCenter(
+        id=raw.id,
+        name=labels(raw.name),
+        output_unit=raw.output_unit,
+        units=tuple(build_unit(EquipmentPath(*place, raw.id, unit.id), unit, around) for unit in raw.work_units),
+        planned_run_time_s=dated(raw.planned_run_time_s, ZoneInfo(around.site.timezone), dict),
+        targets=labels(raw.targets),
+    )

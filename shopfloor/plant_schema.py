@@ -1,123 +1,56 @@
 """The shape of plant.yaml: what may be written, for validation and for the JSON Schema that editors use."""
 
-import re
-from datetime import date, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
-from pydantic.annotated_handlers import GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Discriminator, Field, Tag
 
-from shopfloor.equipment import ID
-from shopfloor.machine_state import TimeCategory
-from shopfloor.plant import NoOrder, UnscheduledRun
+from shopfloor.calendar_schema import CalendarDoc
+from shopfloor.plant import NoOrder, QuantityUnit, Staffed, UnscheduledRun
+from shopfloor.plant_fields import (
+    Connection,
+    DatedDoc,
+    Doc,
+    Duration,
+    Id,
+    Labels,
+    LocalTimes,
+    NotNegative,
+    Pause,
+    Positive,
+)
+from shopfloor.plant_fields import duration_ms as duration_ms  # the command line reads durations alike
+from shopfloor.reason import Maintenance
+from shopfloor.state_models import StateModel
 
-T = TypeVar("T")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
-_RANGE = re.compile(r"([0-2]\d):([0-5]\d)-([0-2]\d):([0-5]\d)")
-_CONNECTION = re.compile(r"modbus-tcp://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?")
-_MS = {"ms": 1, "s": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+TRANSITION = "transition"
+"""In a state map: the machine is on its way, the state before it goes on."""
 
-
-def duration_ms(text: str) -> int:
-    """``500ms``, ``1s``, ``15min``, ``8h`` in milliseconds; raises ValueError."""
-    match = _DURATION.fullmatch(text)
-    if not match or (value := round(float(match[1]) * _MS[match[2]])) <= 0:
-        raise ValueError(f"{text!r} is not a duration; write e.g. 500ms, 1s, 15min or 8h")
-    return value
-
-
-def local_range(text: str) -> tuple[int, int]:
-    """``22:00-06:00`` as minutes after midnight; an end not after its start is on the next day."""
-    match = _RANGE.fullmatch(text)
-    if not match or int(match[1]) > 23 or int(match[3]) > 24:
-        raise ValueError(f"{text!r} is not a time range; write e.g. 06:00-14:00 in quotes")
-    if match[3] == "24" and match[4] != "00":
-        raise ValueError(f"{text!r}: a day ends at 24:00")
-    start, end = int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
-    return start, end if end > start else end + 1440
-
-
-def connection(text: str) -> tuple[str, int]:
-    """``modbus-tcp://host[:port]`` as host and port."""
-    match = _CONNECTION.fullmatch(text)
-    port = int(match[2] or 502) if match else 0
-    if not match or not 0 < port < 65536:
-        raise ValueError(
-            f"{text!r} is not a connection; write modbus-tcp://HOST:PORT, e.g. modbus-tcp://192.0.2.11:502"
-        )
-    return match[1], port
-
-
-def _checked(parse: Any) -> BeforeValidator:
-    def validate(raw: Any) -> Any:
-        if not isinstance(raw, dict | list):  # those are for another shape of the field
-            parse(str(raw))
-        return raw
-
-    return BeforeValidator(validate)
-
-
-Id = Annotated[str, Field(pattern=f"^{ID.pattern}$", description="Lower-case id that never changes; names are labels.")]
-Duration = Annotated[str, _checked(duration_ms), Field(description="500ms, 1s, 15min, 8h")]
-LocalTimes = Annotated[str, _checked(local_range), Field(description="Local time range, e.g. 06:00-14:00")]
-Positive = Annotated[float, Field(gt=0)]
-Labels = dict[Literal["en", "id"], str]
-
-
-class Doc(BaseModel):
-    """A mapping in the file; unknown fields are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DatedEntry(Doc, Generic[T]):
-    """A meaning and the date from which it holds."""
-
-    valid_from: date | datetime | None = Field(default=None, description="Local date or time; left out: from ever.")
-    value: T
-
-
-class DatedDoc(RootModel[list[DatedEntry[T]]], Generic[T]):
-    """A meaning for all time, or a list of ``{valid_from, value}`` in ascending order."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _wrap(cls, raw: Any) -> Any:
-        dated = isinstance(raw, list) and raw and all(isinstance(item, dict) and "value" in item for item in raw)
-        return raw if dated else [{"value": raw}]
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        listed = handler.resolve_ref_schema(handler(schema))
-        entry = handler.resolve_ref_schema(dict(listed["items"]))
-        return {"anyOf": [entry["properties"]["value"], {"type": "array", "items": listed["items"], "minItems": 1}]}
+StateWord = Literal[
+    "running",
+    "setup",
+    "starved",
+    "blocked",
+    "no_order",
+    "unplanned_stop",
+    "planned_stop",
+    "not_scheduled",
+    "unknown",
+    "transition",
+]
+"""What a machine's state may mean. A micro-stop is judged by its length, never told."""
+StopWord = Literal["setup", "planned_stop", "unplanned_stop", "starved", "blocked", "no_order"]
+"""What a unit mode may override the state with, and where a stop reason may book the stop."""
+Driver = Literal["produced", "good", "produced_kg", "good_kg", "planned_run_s", "good_run_s", "running_s"]
+"""Columns of the additive record that may drive the energy of a baseline."""
+Targets = dict[Literal["oee", "availability", "effectiveness", "quality"], Annotated[float, Field(gt=0, le=1)]]
 
 
 class ProductDoc(Doc):
     """What is made."""
 
     name: Labels = Field(default_factory=dict)
-    mass_kg: Positive | None = None
-
-
-class ShiftDoc(Doc):
-    """A shift that does not start every day."""
-
-    hours: LocalTimes
-    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] | None = Field(
-        default=None, min_length=1, description="Days on which it starts; default every day."
-    )
-
-
-class CalendarDoc(Doc):
-    """Shifts, their breaks, and other days by date."""
-
-    shifts: dict[Id, LocalTimes | ShiftDoc] = Field(min_length=1)
-    breaks: dict[Id, list[LocalTimes]] = Field(default_factory=dict)
-    exceptions: dict[date, Literal["closed"] | dict[Id, LocalTimes]] = Field(default_factory=dict)
+    unit: QuantityUnit = Field(default=QuantityUnit.PIECE, description="What it is counted in: piece, kg or heat.")
+    mass_kg: Positive | None = Field(default=None, description="Mass of one piece or heat.")
 
 
 class TariffDoc(Doc):
@@ -127,8 +60,12 @@ class TariffDoc(Doc):
     off_peak: Positive
     peak_factor: Positive = 1.0
     peak: LocalTimes = "18:00-22:00"
-    kvarh: float = Field(default=0.0, ge=0)
-    free_kvarh_per_kwh: float = Field(default=0.0, ge=0)
+    kvarh: NotNegative = 0.0
+    free_kvarh_per_kwh: NotNegative = 0.0
+    contract_kva: Positive | None = Field(default=None, description="Contracted power.")
+    minimum_hours: NotNegative = Field(
+        default=0.0, description="A month's bill is at least so many hours of the contracted power, e.g. 40."
+    )
 
 
 class PolicyDoc(Doc):
@@ -136,6 +73,7 @@ class PolicyDoc(Doc):
 
     no_order: NoOrder = NoOrder.LOSS
     unscheduled_run: UnscheduledRun = UnscheduledRun.OUTSIDE
+    staffed: Staffed = Field(default=Staffed.UNKNOWN, description="shifts: people are there in all shifts (for OOE).")
 
 
 class EnergyDoc(Doc):
@@ -149,7 +87,7 @@ class DeviceDoc(Doc):
     """Where the device answers and which template describes it."""
 
     template: Id
-    connection: Annotated[str, _checked(connection), Field(description="modbus-tcp://HOST:PORT")]
+    connection: Connection
     unit_id: int = Field(default=1, ge=0, le=255)
     tags: list[str] | None = Field(
         default=None, min_length=1, description="Read only these tags of the template; default all."
@@ -172,22 +110,100 @@ class CorrectionDoc(Doc):
     factor: DatedDoc[Positive]
 
 
+class StatesDoc(Doc):
+    """A published state model, with a profile's own numbers or other meanings, by the states' names."""
+
+    model: StateModel
+    codes: dict[int, str] | None = Field(default=None, min_length=1, description="e.g. {0: stopped, 4: execute}")
+    override: dict[str, StateWord] = Field(default_factory=dict, description="e.g. {held: starved}")
+
+
+States = Annotated[
+    Annotated[StateModel, Tag("[text]")]
+    | Annotated[StatesDoc, Tag("StatesDoc")]
+    | Annotated[dict[int, StateWord], Tag("[map]")],
+    Discriminator(lambda raw: "[text]" if isinstance(raw, str) else "StatesDoc" if _is_model(raw) else "[map]"),
+]
+
+
+class CounterDoc(Doc):
+    """Running is told by a counter of parts: none for so many cycles is a stop."""
+
+    counter: str
+    cycles: Annotated[float, Field(ge=1)] = 3.0
+    floor: Duration = Field(default="10s", description="Never sooner than this.")
+
+
+class GaugeDoc(Doc):
+    """Running is told by a gauge with hysteresis: power or current."""
+
+    gauge: str
+    running_above: float
+    stopped_below: float
+
+
+RunningFrom = Annotated[
+    Annotated[CounterDoc, Tag("CounterDoc")] | Annotated[GaugeDoc, Tag("GaugeDoc")],
+    Discriminator(lambda raw: "GaugeDoc" if isinstance(raw, dict) and "gauge" in raw else "CounterDoc"),
+]
+
+
+class BaselineDoc(Doc):
+    """Energy baseline: expected kWh = base_kwh a day + kwh_per_unit x driver."""
+
+    kwh_per_unit: NotNegative
+    base_kwh: NotNegative = Field(default=0.0, description="Base load, kWh a day.")
+    driver: Driver = "good_kg"
+
+
+class CharacteristicDoc(Doc):
+    """A measured quality characteristic: a gauge with its specification."""
+
+    tag: str
+    name: Labels = Field(default_factory=dict)
+    lsl: float | None = Field(default=None, description="Lower specification limit.")
+    usl: float | None = Field(default=None, description="Upper specification limit.")
+    target: float | None = None
+    subgroup: int = Field(default=5, ge=1, le=25, description="Values in a subgroup; 1 for individuals.")
+
+
+class ReasonDoc(Doc):
+    """A stop reason. What it leaves out it takes from the reason above it."""
+
+    name: Labels = Field(default_factory=dict)
+    category: StopWord | None = Field(default=None, description="Books the stop there; left out: as the machine said.")
+    failure: bool | None = Field(default=None, description="The equipment failed: counts for MTBF and MTTR.")
+    maintenance: Maintenance | None = None
+    children: "dict[Id, ReasonDoc]" = Field(default_factory=dict)
+
+
 class WorkUnitDoc(Doc):
     """One machine or meter."""
 
     id: Id
     name: Labels = Field(default_factory=dict)
     device: DeviceDoc
-    states: DatedDoc[dict[int, TimeCategory]] | None = None
+    states: DatedDoc[States] | None = Field(
+        default=None, description="Code -> time category, or a model: packml, packml-tmc, {model: .., codes: ..}."
+    )
+    modes: DatedDoc[dict[int, StopWord]] | None = Field(
+        default=None, description="Code of the tag unit_mode -> category that overrides the state."
+    )
+    running_from: DatedDoc[RunningFrom] | None = Field(
+        default=None, description="How running is told without a state: from a counter of parts or a gauge."
+    )
     product: DatedDoc[Id | ProductByTag] | None = None
     planned_run_time_s: DatedDoc[dict[Id, Positive]] | None = None
-    micro_stop_s: DatedDoc[Annotated[float, Field(ge=0)]] | None = Field(default=None, description="Default: 300.")
+    micro_stop_s: DatedDoc[NotNegative] | None = Field(default=None, description="Default: 300.")
+    startup: Pause = Field(default="0s", description="Running for so long after a setup or stop is start-up.")
+    retrip: Pause = Field(default="5min", description="A failure that begins sooner is the last one again.")
+    capacity_per_h: Positive | None = Field(default=None, description="Rated capacity, quantity an hour.")
     max_age: Duration | None = Field(default=None, description="How long a value holds; default 3 scans.")
     calendar: DatedDoc[Id] | None = Field(default=None, description="Default: the site's.")
     max_power_kw: Positive | None = None
-    targets: dict[Literal["oee", "availability", "effectiveness", "quality"], Annotated[float, Field(gt=0, le=1)]] = (
-        Field(default_factory=dict)
-    )
+    characteristics: list[CharacteristicDoc] = Field(default_factory=list)
+    baseline: DatedDoc[BaselineDoc] | None = None
+    targets: Targets = Field(default_factory=dict)
     corrections: list[CorrectionDoc] = Field(default_factory=list)
     simulation: dict[str, float] = Field(default_factory=dict, description="Parameters of the simulated machine.")
 
@@ -198,6 +214,10 @@ class WorkCenterDoc(Doc):
     id: Id
     name: Labels = Field(default_factory=dict)
     output_unit: Id | None = Field(default=None, description="Serial line: what leaves here is the line's output.")
+    planned_run_time_s: DatedDoc[dict[Id, Positive]] | None = Field(
+        default=None, description="The serial line's, by product; default: that of its slowest unit."
+    )
+    targets: Targets = Field(default_factory=dict)
     work_units: list[WorkUnitDoc] = Field(min_length=1)
 
 
@@ -206,6 +226,7 @@ class AreaDoc(Doc):
 
     id: Id
     name: Labels = Field(default_factory=dict)
+    targets: Targets = Field(default_factory=dict)
     work_centers: list[WorkCenterDoc] = Field(min_length=1)
 
 
@@ -218,6 +239,7 @@ class SiteDoc(Doc):
     calendar: DatedDoc[Id]
     policy: PolicyDoc = PolicyDoc()
     energy: DatedDoc[EnergyDoc] | None = None
+    targets: Targets = Field(default_factory=dict)
     areas: list[AreaDoc] = Field(min_length=1)
 
 
@@ -236,8 +258,13 @@ class PlantDoc(Doc):
     products: dict[Id, ProductDoc] = Field(default_factory=dict)
     calendars: dict[Id, CalendarDoc] = Field(min_length=1)
     tariffs: dict[Id, TariffDoc] = Field(default_factory=dict)
+    reasons: dict[Id, ReasonDoc] = Field(default_factory=dict, description="The tree of stop reasons.")
     sites: list[SiteDoc] = Field(min_length=1)
     agents: dict[Id, AgentDoc] = Field(min_length=1)
+
+
+def _is_model(raw: Any) -> bool:
+    return isinstance(raw, StatesDoc) or (isinstance(raw, dict) and bool({"model", "codes", "override"} & raw.keys()))
 
 
 def json_schema() -> dict[str, Any]:

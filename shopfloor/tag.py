@@ -29,6 +29,7 @@ CANONICAL: dict[str, tuple[TagKind, str]] = {
     "scrap": (TagKind.COUNTER, "piece"),
     "rework": (TagKind.COUNTER, "piece"),
     "heats": (TagKind.COUNTER, "heat"),
+    "mass_total_kg": (TagKind.COUNTER, "kg"),
     "energy_kwh": (TagKind.COUNTER, "kWh"),
     "energy_export_kwh": (TagKind.COUNTER, "kWh"),
     "reactive_kvarh": (TagKind.COUNTER, "kvarh"),

@@ -1,6 +1,6 @@
 """A whole plant as simulated devices, with its truth and its journal: everything before *registers -> samples*."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -9,6 +9,7 @@ from shopfloor.clock import Clock
 from shopfloor.errors import PlantError
 from shopfloor.instant import Instant
 from shopfloor.plant import Plant, WorkUnit
+from shopfloor.statement import Statement
 from simulators.faults import Faults
 from simulators.journal import Journal
 from simulators.machine import Machine, Meter, Source
@@ -27,8 +28,9 @@ Connection = tuple[str, int]
 class Factory:
     """Serves every device of a plant on loopback. Same plant, seed and epoch: same factory, in any process.
 
-    A unit with states is a machine with a script of its own. One without is a meter: it replays ``replay`` where there
-    is one, else it counts the machines of its site and a base load. Raises PlantError for what cannot be simulated.
+    A unit with states, or whose running is inferred, is a machine with a script of its own. Any other is a meter: it
+    replays ``replay`` where there is one, else it counts the machines of its site and a base load. Raises PlantError
+    for what cannot be simulated.
     """
 
     def __init__(
@@ -49,11 +51,11 @@ class Factory:
         self._replay = replay
         self._scripts = {path: Script(unit, seed, epoch) for path, unit in plant.units.items() if unit.is_machine}
         self._loads = {path: self._load(unit) for path, unit in plant.units.items() if not unit.is_machine}
-        sources = {path: self._source(unit) for path, unit in plant.units.items()}
+        self._sources = {path: self._source(unit) for path, unit in plant.units.items()}
         self.journal = Journal(journal_path)
         self._devices = {
             path: ServedDevice(
-                path, unit.device.unit_id, templates(unit.device.template), sources[path], self.journal, clock
+                path, unit.device.unit_id, templates(unit.device.template), self._sources[path], self.journal, clock
             )
             for path, unit in plant.units.items()
         }
@@ -81,13 +83,17 @@ class Factory:
             await self._servers.pop().stop()
         self.journal.close()
 
-    def truth(self, unit: str, start: Instant, end: Instant) -> Truth:
+    def truth(self, unit: str, start: Instant, end: Instant, statements: Iterable[Statement] = ()) -> Truth:
         """What truly happened to a unit between a reading at ``start`` and one at ``end``; raises KeyError."""
         work_unit = self._plant.units[unit]
         script = self._scripts.get(unit)
         if script is not None:
-            return machine_truth(work_unit, script, start, end)
+            return machine_truth(work_unit, script, start, end, statements)
         return meter_truth(work_unit, self._loads[unit], start, end)
+
+    def source(self, unit: str) -> Source:
+        """What a unit's device measures, without its protocol; raises KeyError."""
+        return self._sources[unit]
 
     def script(self, unit: str) -> Script:
         """The script of a machine; raises KeyError."""

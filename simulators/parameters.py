@@ -112,9 +112,15 @@ class Codes:
         return category in self.states
 
 
+_UNSHOWN = dict(enumerate((*IDLE_PREFERENCE, TimeCategory.RUNNING, TimeCategory.SETUP)))
+
+
 def codes_of(unit: WorkUnit, t: Instant) -> Codes:
-    """The codes at ``t``. Raises PlantError where the states cannot tell running from stopped."""
-    mapping = (unit.states.at(t) or unit.states.entries[0][1]) if unit.states else {}
+    """The codes at ``t``. Raises PlantError where the states cannot tell running from stopped.
+
+    A machine without states lives all the same; its device does not show it.
+    """
+    mapping = (unit.states.at(t) or unit.states.entries[0][1]) if unit.states else _UNSHOWN
     states: dict[TimeCategory, int] = {}
     for code, category in mapping.items():
         if category is not None:
@@ -128,7 +134,7 @@ def codes_of(unit: WorkUnit, t: Instant) -> Codes:
 def dated_codes(unit: WorkUnit) -> Dated[Codes]:
     """The codes with their dates: a machine follows the plan's changes of meaning. Raises PlantError as above."""
     dates = {since for dated in (unit.states, unit.product) if dated for since, _ in dated.entries}
-    return Dated(tuple((since, codes_of(unit, since)) for since in sorted(dates)))
+    return Dated(tuple((since, codes_of(unit, since)) for since in sorted(dates or {0})))
 
 
 def _product_codes(unit: WorkUnit, t: Instant) -> dict[str, int]:

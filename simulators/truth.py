@@ -15,6 +15,8 @@ from shopfloor.calendar import Planned
 from shopfloor.instant import QUARTER, Instant, floor_to, to_datetime
 from shopfloor.machine_state import OUTSIDE_PBT, TimeCategory
 from shopfloor.plant import NoOrder, UnscheduledRun, WorkUnit
+from shopfloor.statement import Statement, in_force
+from simulators.edits import Interval, edited
 from simulators.power import W_MS_PER_KWH, Load, Stretch
 from simulators.scenario import Outcome, Piece, Script
 
@@ -64,6 +66,8 @@ class Truth:
     """Tiles the window; categories without time are absent. Empty for a meter."""
     spells: Mapping[TimeCategory, int] = field(default_factory=dict)
     """Intervals per category: two transitions each, so sampled seconds may differ by scan x 2 x spells at most."""
+    intervals: tuple[Interval, ...] = ()
+    """The spells themselves, in order."""
     unscheduled_run_s: float = 0.0
     """Running outside planned busy time; also inside its category, which the site's policy chooses."""
     quantities: Quantities = field(default_factory=Quantities)
@@ -76,12 +80,12 @@ class Truth:
     @property
     def production_s(self) -> float:
         """Actual production time: running, with the micro-stops in it (a loss of speed, not of availability)."""
-        return sum(self.seconds.get(category, 0.0) for category in (TimeCategory.RUNNING, TimeCategory.MICRO_STOP))
+        return _exact(self.seconds.get(category, 0.0) for category in (TimeCategory.RUNNING, TimeCategory.MICRO_STOP))
 
     @property
     def busy_s(self) -> float:
         """Planned busy time."""
-        return sum(length for category, length in self.seconds.items() if category not in OUTSIDE_PBT)
+        return _exact(length for category, length in self.seconds.items() if category not in OUTSIDE_PBT)
 
     @property
     def availability(self) -> float | None:
@@ -109,21 +113,30 @@ class Truth:
         return {name: getattr(self, name) for name in names}
 
 
-def machine_truth(unit: WorkUnit, script: Script, start: Instant, end: Instant) -> Truth:
-    """The truth of a machine between two readings, at ``start`` and at ``end``, neither before the epoch."""
+def machine_truth(
+    unit: WorkUnit, script: Script, start: Instant, end: Instant, statements: Iterable[Statement] = ()
+) -> Truth:
+    """The truth of a machine between two readings, at ``start`` and at ``end``, neither before the epoch.
+
+    With what people stated of it since: ``statements`` on this unit, superseded and withdrawn ones included.
+    """
     if start < script.epoch:
         raise ValueError(f"the script of {unit.path} begins at {script.epoch}, after {start}")
     script.until(end)
     plan = _plan(unit, start, end)
     slices = _with_micro_stops(unit, _slices(unit, script, plan, start, end))
+    outside_s = sum(piece.end - piece.start for piece in slices if piece.runs_outside) / 1000
+    intervals = tuple(Interval(piece.start, piece.end, piece.category) for piece in slices)
+    intervals = edited(unit, intervals, [each for each in in_force(statements) if each.unit == str(unit.path)])
     made = _production(unit, [piece for piece in script.pieces if start < piece.time <= end], plan)
     return Truth(
         unit=str(unit.path),
         start=start,
         end=end,
-        seconds=_seconds(slices),
-        spells=Counter(piece.category for piece in slices),
-        unscheduled_run_s=sum(piece.end - piece.start for piece in slices if piece.runs_outside) / 1000,
+        seconds=_seconds(intervals),
+        spells=Counter(piece.category for piece in intervals),
+        intervals=intervals,
+        unscheduled_run_s=outside_s,
         quantities=made.quantities,
         planned_run_s=made.planned_run_s,
         good_run_s=made.good_run_s,
@@ -232,7 +245,7 @@ def _is_micro(unit: WorkUnit, piece: _Slice) -> bool:
     return piece.category is TimeCategory.UNPLANNED_STOP and piece.end - piece.start <= threshold_s * 1000
 
 
-def _seconds(slices: list[_Slice]) -> dict[TimeCategory, float]:
+def _seconds(slices: Iterable[Interval]) -> dict[TimeCategory, float]:
     lengths: dict[TimeCategory, int] = {}
     for piece in slices:
         lengths[piece.category] = lengths.get(piece.category, 0) + piece.end - piece.start
@@ -281,6 +294,11 @@ def _count(pieces: list[Piece], outcome: Outcome) -> int:
 def _run_time_s(unit: WorkUnit, pieces: list[Piece]) -> float:
     dated = unit.planned_run_time_s
     return fsum((dated.at(piece.time) or {}).get(piece.product, 0.0) for piece in pieces) if dated else 0.0
+
+
+def _exact(seconds: Iterable[float]) -> float:
+    """A sum of whole milliseconds, without the dust of binary fractions."""
+    return round(fsum(seconds), 3)
 
 
 def _ratio(part: float, whole: float) -> float | None:

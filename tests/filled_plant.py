@@ -1,5 +1,6 @@
 """The Ceper plant with a morning of synthetic samples and their real facts in a real embedded historian."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +10,26 @@ from pathlib import Path
 from devices.library import load as load_template
 from historian.connect import connect
 from historian.historian import Historian
-from historian.records import AgentWatermark, fact_point, sample_point, watermark_point
+from historian.records import (
+    AgentWatermark,
+    fact_point,
+    loss_point,
+    sample_point,
+    stop_point,
+    watermark_point,
+)
 from historian.schema import Grain
+from ingest.facts_engine import FactsEngine
 from kpi.facts import derive
 from kpi.plan import UnitPlan
-from kpi.rollup import hour_facts
+from kpi.rollup import hour_facts, shift_facts, shift_windows
 from kpi_api.store import Store
 from shopfloor.clock import CatchUpClock
+from shopfloor.columns import SampleColumns
+from shopfloor.fact import Fact
 from shopfloor.instant import HOUR, MINUTE, SECOND, Instant, parse_instant
 from shopfloor.ledger import AgentLedger
-from shopfloor.plant import Plant
+from shopfloor.plant import Plant, WorkUnit
 from shopfloor.plant_file import load
 from shopfloor.quality import COMM_LOST
 from shopfloor.sample import Sample, Value
@@ -72,11 +83,27 @@ def fill(historian: Historian, plant: Plant, path: str, hours: int) -> int:
     tags = {tag.spec.name: tag.spec for tag in load_template(unit.device.template).tags}
     samples = list(_machine(path, hours) if unit.is_machine else _meter(path, hours))
     first, last = samples[0].time, samples[-1].time
-    derived = derive(UnitPlan(unit, tags), samples, (first - first % HOUR, last - last % MINUTE + MINUTE))
+    columns = SampleColumns.of(path, samples)
+    derived = derive(UnitPlan(unit, tags), columns, (first - first % HOUR, last - last % MINUTE + MINUTE))
     _write(historian, [sample_point(plant.enterprise, sample) for sample in samples])
-    _write(historian, [fact_point(plant.enterprise, Grain.MINUTE, fact) for fact in derived.facts])
-    _write(historian, [fact_point(plant.enterprise, Grain.HOUR, fact) for fact in hour_facts(derived.facts)])
+    write_facts(historian, plant, unit, derived.facts)
+    _write(historian, [loss_point(plant.enterprise, loss) for loss in derived.losses])
+    _write(historian, [stop_point(plant.enterprise, stop) for stop in derived.stops])
     return len(samples)
+
+
+def write_facts(historian: Historian, plant: Plant, unit: WorkUnit, facts: list[Fact]) -> None:
+    """Write one unit's minute facts at every grain."""
+    _write(historian, [fact_point(plant.enterprise, Grain.MINUTE, fact) for fact in facts])
+    _write(historian, [fact_point(plant.enterprise, Grain.HOUR, fact) for fact in hour_facts(facts)])
+    start, end = min(fact.time for fact in facts), max(fact.time for fact in facts) + MINUTE
+    for shift in shift_windows(unit, start, end):
+        parts = [
+            fact
+            for fact in facts
+            if fact.shift == shift.shift and any(low <= fact.time < high for low, high in shift.pieces)
+        ]
+        _write(historian, [fact_point(plant.enterprise, Grain.SHIFT, fact) for fact in shift_facts(shift, parts)])
 
 
 def _write(historian: Historian, points: list) -> None:
@@ -132,3 +159,18 @@ def _meter(path: str, hours: int) -> Iterator[Sample]:
         power = min(900.0, max(180.0, power + dice.uniform(-14, 14)))
         energy += power * SCAN / HOUR
         yield Sample(unit=path, time=time, values={"energy_kwh": round(energy, 2), "power_kw": round(power, 1)})
+
+
+async def settle(filled: FilledPlant) -> None:
+    """Let the real facts engine derive what statements made dirty."""
+    plans = filled.store.plans
+    marks = {"watermark": lambda unit: END - 5 * SECOND, "stored_watermark": lambda unit, before: END - 5 * SECOND}
+    engine = FactsEngine(filled.historian, plans, filled.plant.enterprise, CatchUpClock(END), **marks)
+    await engine.resume()
+    running = asyncio.create_task(engine.run())
+    try:
+        async with asyncio.timeout(30):
+            await engine.settle()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -5,13 +5,17 @@ import sys
 from pathlib import Path
 
 from shopfloor.plant_schema import json_schema
+from tests.kpi_reference import reference
 
 ROOT = Path(__file__).parent.parent
 
 
 def generated() -> dict[Path, str]:
     """Every generated file of the repository with the text it must have."""
-    return {ROOT / "plants" / "plant.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"}
+    return {
+        ROOT / "plants" / "plant.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        ROOT / "docs" / "kpis.md": reference(),
+    }
 
 
 def main() -> int:

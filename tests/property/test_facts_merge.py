@@ -1,102 +1,43 @@
-"""Facts merge: any split of time, any order, duplication and delay of samples gives the same facts."""
+"""Facts in the store: any order, duplication and delay of samples, any edit and its undo give the same facts."""
 
 import asyncio
+import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from historian.embedded import EmbeddedHistorian
-from historian.records import Dirty, dirty_point, facts_of, sample_point, stops_of, unit_query
+from historian.records import Dirty, dirty_point, facts_of, losses_of, sample_point, stops_of, unit_query
 from historian.schema import Grain, Measurement
+from historian.statements import put
 from ingest.facts_engine import FactsEngine
 from kpi.facts import derive
 from kpi.plan import UnitPlan
 from kpi.rollup import hour_facts
-from shopfloor.additive import Elements, merge
+from shopfloor.additive import merge
 from shopfloor.clock import CatchUpClock
-from shopfloor.dated import Dated
-from shopfloor.instant import HOUR, MINUTE, SECOND
+from shopfloor.columns import SampleColumns
+from shopfloor.instant import MINUTE
 from shopfloor.machine_state import TimeCategory
-from shopfloor.plant import ProductRule
-from shopfloor.quality import COMM_LOST
 from shopfloor.sample import Sample
-from shopfloor.tag import TagKind, TagSpec
-from tests.production import MACHINE, START, THREE_SHIFTS, WH, counter, machine
+from shopfloor.statement import Statement, in_force
+from tests.production import MACHINE, START
+from tests.property.nasty import PLANS, TOLD, courses, statements, window_of
 
-ENTERPRISE = "logam"
-SPAN_MIN = 60
-PLAN = machine(
-    counter("good"),
-    counter("scrap", modulus=100),
-    WH,
-    TagSpec(name="power_kw", kind=TagKind.GAUGE, unit="kW"),
-    TagSpec(name="product_code", kind=TagKind.STATE, unit=""),
-    product=Dated.always(ProductRule(tag="product_code", codes={1: "disc", 2: "drum"})),
-    planned_run_time_s=Dated.always({"disc": 10.0, "drum": 4.0}),
-    micro_stop_s=Dated(((START - HOUR, 60.0), (START + 100 * MINUTE, 200.0))),
-    max_age_ms=45 * SECOND,
-    calendar=Dated.always(THREE_SHIFTS),
-)
-BASE = START + 2 * HOUR + 30 * MINUTE
-"""Half an hour before the break."""
+kinds = st.sampled_from(sorted(PLANS))
+numbers = itertools.count()
 
 
-@st.composite
-def courses(draw: st.DrawFn) -> list[Sample]:
-    """A machine's samples at uneven times, with gaps, bad cycles, roll-overs, resets and product changes."""
-    pauses = st.sampled_from([1, 7, 20, 44, 46, 61, 300, 1_100])
-    steps = st.tuples(
-        pauses, st.integers(0, 5), st.integers(0, 12), st.integers(0, 3), st.integers(0, 900), st.integers(0, 9)
-    )
-    good, scrap, energy, time = draw(st.integers(0, 65_535)), 0, 0, BASE
-    samples = []
-    for pause, state, made, lost, drawn, luck in draw(st.lists(steps, min_size=2, max_size=60)):
-        time += pause * SECOND + luck
-        good, scrap, energy = (good + made) % 65_536, (scrap + lost) % 100, 0 if luck == 9 else energy + drawn
-        values = {
-            "state": state,
-            "good": good,
-            "scrap": scrap,
-            "energy_kwh": energy / 1000,
-            "power_kw": drawn / 10,
-            "product_code": 1 + (luck > 6),
-        }
-        if luck == 0:
-            samples.append(Sample(unit=MACHINE, time=time, status=dict.fromkeys(values, COMM_LOST)))
-        else:
-            samples.append(Sample(unit=MACHINE, time=time, values=values))
-    return samples
-
-
-def window_of(samples: Sequence[Sample]) -> tuple[int, int]:
-    return samples[0].time - samples[0].time % HOUR, samples[-1].time - samples[-1].time % HOUR + HOUR
-
-
-def without_demand(elements: Elements) -> Elements:
-    return {name: value for name, value in elements.items() if not name.startswith("demand")}
-
-
-@settings(max_examples=200)
-@given(courses(), st.lists(st.integers(1, 600), max_size=4))
-def test_any_split_into_windows_gives_the_same_facts(samples: list[Sample], cuts: list[int]) -> None:
-    start, end = window_of(samples)
-    borders = sorted({start, *(cut for minute in cuts if (cut := start + minute * MINUTE) < end), end})
-    whole = derive(PLAN, samples, (start, end)).facts
-    parts = [fact for low, high in pairwise(borders) for fact in derive(PLAN, samples, (low, high)).facts]
-    assert [replace(fact, elements=without_demand(fact.elements)) for fact in parts] == [
-        replace(fact, elements=without_demand(fact.elements)) for fact in whole
-    ]
-
-
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(courses())
 def test_categories_tile_the_time_from_the_first_sample_to_the_last(samples: list[Sample]) -> None:
-    facts = derive(PLAN, samples, window_of(samples)).facts
+    facts = derive(TOLD, SampleColumns.of(MACHINE, samples), window_of(samples)).facts
     first, last = samples[0].time, samples[-1].time
     by_minute: dict[int, int] = {}
     for fact in facts:
@@ -109,25 +50,10 @@ def test_categories_tile_the_time_from_the_first_sample_to_the_last(samples: lis
     assert by_minute == expected
 
 
-@settings(max_examples=200)
-@given(courses())
-def test_a_roll_over_changes_no_quantity(samples: list[Sample]) -> None:
-    shifted = [
-        replace(one, values={**one.values, "good": (int(one.values["good"]) + 40_000) % 65_536}) if one.values else one
-        for one in samples
-    ]
-    before, after = (
-        merge(f.elements for f in derive(PLAN, course, window_of(course)).facts) for course in (samples, shifted)
-    )
-    before.pop("counter_rollovers", None)
-    after.pop("counter_rollovers", None)
-    assert before == after
-
-
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(courses(), st.data())
 def test_merging_any_split_of_facts_gives_the_whole(samples: list[Sample], data: st.DataObject) -> None:
-    facts = derive(PLAN, samples, window_of(samples)).facts
+    facts = derive(TOLD, SampleColumns.of(MACHINE, samples), window_of(samples)).facts
     cut = data.draw(st.integers(0, len(facts)))
     halves = [merge(fact.elements for fact in part) for part in (facts[:cut], facts[cut:])]
     whole, merged = merge(fact.elements for fact in facts), merge(halves)
@@ -135,40 +61,112 @@ def test_merging_any_split_of_facts_gives_the_whole(samples: list[Sample], data:
     assert all(abs(whole[name] - merged[name]) <= 1e-9 * max(1.0, abs(whole[name])) for name in whole)
 
 
-@settings(max_examples=12)
-@given(courses(), st.randoms(use_true_random=False), st.integers(1, 6), st.booleans())
-def test_any_order_duplication_and_delay_gives_the_same_facts(samples, random, batches, settle) -> None:  # type: ignore[no-untyped-def]
-    shuffled = [*samples, *random.choices(samples, k=len(samples) // 3)]
-    random.shuffle(shuffled)
-    deliveries = [part for part in (shuffled[first::batches] for first in range(batches)) if part]
-    with tempfile.TemporaryDirectory() as folder:
-        historian = EmbeddedHistorian(Path(folder))
-        try:
-            asyncio.run(delivered(historian, PLAN, deliveries, settle=settle))
-            derived = derive(PLAN, samples, window_of(samples))
-            assert stored(historian, Grain.MINUTE) == derived.facts
-            assert stored(historian, Grain.HOUR) == hour_facts(derived.facts)
-            assert stops_of(historian.read(unit_query(Measurement.STOPS, ENTERPRISE, MACHINE))) == derived.stops
-        finally:
-            historian.close()
+class Store:
+    """A real historian that all examples of a test share, each under an enterprise of its own."""
 
+    def __init__(self, folder: Path) -> None:
+        self.historian = EmbeddedHistorian(folder)
+        self.enterprise = ""
 
-def stored(historian: EmbeddedHistorian, grain: Grain):  # type: ignore[no-untyped-def]
-    facts = facts_of(historian.read(unit_query(grain, ENTERPRISE, MACHINE)))
-    return sorted(facts, key=lambda fact: fact.key)
+    def begin(self) -> None:
+        """Nothing of earlier examples is seen from here on."""
+        self.enterprise = f"works-{next(numbers)}"
 
+    def facts(self, grain: Grain):  # type: ignore[no-untyped-def]
+        found = facts_of(self.historian.read(unit_query(grain, self.enterprise, MACHINE)))
+        return sorted(found, key=lambda fact: fact.key)
 
-async def delivered(
-    historian: EmbeddedHistorian, plan: UnitPlan, deliveries: Sequence[Sequence[Sample]], *, settle: bool
-) -> None:
-    """Write batch after batch as ingest does; ``settle`` after each, or only at the end."""
-    engine = FactsEngine(historian, {MACHINE: plan}, ENTERPRISE, CatchUpClock(START))
-    running = asyncio.create_task(engine.run(), name="facts-engine")
-    for stamp, batch in enumerate(deliveries):
+    def everything(self):  # type: ignore[no-untyped-def]
+        """Facts of all grains, losses and stops, as they read."""
+        losses = losses_of(self.historian.read(unit_query(Measurement.LOSSES, self.enterprise, MACHINE)))
+        return [self.facts(grain) for grain in Grain], sorted(losses, key=repr), self.stops()
+
+    def stops(self):  # type: ignore[no-untyped-def]
+        return stops_of(self.historian.read(unit_query(Measurement.STOPS, self.enterprise, MACHINE)))
+
+    def bring(self, batch: Sequence[Sample], stamp: int) -> Dirty:
+        """Write as ingest does."""
         times = [one.time for one in batch]
         dirty = Dirty(MACHINE, START + stamp, min(times), max(times) + 1)
-        historian.write([dirty_point(ENTERPRISE, dirty), *(sample_point(ENTERPRISE, one) for one in batch)])
-        engine.notify([dirty])
+        points = [dirty_point(self.enterprise, dirty), *(sample_point(self.enterprise, one) for one in batch)]
+        assert not self.historian.write(points).rejected
+        return dirty
+
+
+@contextmanager
+def stored() -> Iterator[Store]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        with closing(store.historian):
+            yield store
+
+
+def test_any_order_duplication_and_delay_gives_the_same_facts() -> None:
+    with stored() as store:
+
+        @settings(max_examples=200, deadline=None)
+        @given(kinds, courses(most=20), st.randoms(use_true_random=False), st.integers(1, 4), st.booleans())
+        def example(kind, samples, random, batches, settle) -> None:  # type: ignore[no-untyped-def]
+            shuffled = [*samples, *random.choices(samples, k=len(samples) // 3)]
+            random.shuffle(shuffled)
+            deliveries = [part for part in (shuffled[first::batches] for first in range(batches)) if part]
+            store.begin()
+            asyncio.run(delivered(store, PLANS[kind], deliveries, settle=settle))
+            derived = derive(PLANS[kind], SampleColumns.of(MACHINE, samples), window_of(samples))
+            assert store.facts(Grain.MINUTE) == derived.facts
+            assert store.facts(Grain.HOUR) == hour_facts(derived.facts)
+            assert store.stops() == derived.stops
+
+        example()
+
+
+def test_an_edit_and_its_undo_restore_every_fact() -> None:
+    with stored() as store:
+
+        @settings(max_examples=200, deadline=None)
+        @given(kinds, courses(most=10), st.data())
+        def example(kind: str, samples: list[Sample], data: st.DataObject) -> None:
+            said = data.draw(statements(samples, least=1, most=2))
+            store.begin()
+            asyncio.run(undone(store, PLANS[kind], samples, said))
+
+        example()
+
+
+async def undone(store: Store, plan: UnitPlan, samples: Sequence[Sample], said: Sequence[Statement]) -> None:
+    """All but the last statement, then the last and its undo: every time the store has what follows from raw."""
+    *others, last = said
+    undo = replace(last, id=str(UUID(int=99)), made_at=last.made_at + 1, supersedes=last.id, withdrawn=True)
+    engine = FactsEngine(store.historian, {MACHINE: plan}, store.enterprise, CatchUpClock(START))
+    running = asyncio.create_task(engine.run(), name="facts-engine")
+    try:
+        engine.notify([store.bring(samples, 0)])
+        for each in others:
+            speak(store, each)
+        await engine.settle()
+        before = store.everything()
+        for heard in ([*others, last], [*others, last, undo]):
+            speak(store, heard[-1])
+            await engine.settle()
+            derived = derive(plan, SampleColumns.of(MACHINE, samples), window_of(samples), in_force(heard))
+            assert store.facts(Grain.MINUTE) == derived.facts
+        assert store.everything() == before
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def speak(store: Store, statement: Statement) -> None:
+    assert statement.end is not None
+    put(store.historian, store.enterprise, statement, touched=(statement.start, statement.end))
+
+
+async def delivered(store: Store, plan: UnitPlan, deliveries: Sequence[Sequence[Sample]], *, settle: bool) -> None:
+    """Write batch after batch as ingest does; ``settle`` after each, or only at the end."""
+    engine = FactsEngine(store.historian, {MACHINE: plan}, store.enterprise, CatchUpClock(START))
+    running = asyncio.create_task(engine.run(), name="facts-engine")
+    for stamp, batch in enumerate(deliveries):
+        engine.notify([store.bring(batch, stamp)])
         if settle:
             await engine.settle()
     await engine.settle()

@@ -11,6 +11,7 @@ from kpi.evaluate import evaluate
 from kpi.facts import derive
 from kpi.plan import UnitPlan
 from shopfloor.additive import Elements, merge
+from shopfloor.columns import SampleColumns
 from shopfloor.instant import HOUR, QUARTER, Instant, parse_instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import Plant, WorkUnit
@@ -33,14 +34,15 @@ def plant() -> Plant:
     return load(Path(__file__).parents[2] / "plants" / "ceper" / "plant.yaml")
 
 
-def sampled(unit: WorkUnit, script: Script, end: Instant) -> tuple[UnitPlan, list[Sample]]:
+def sampled(unit: WorkUnit, script: Script, end: Instant) -> tuple[UnitPlan, SampleColumns]:
     template = template_of(unit.device.template)
     source = Machine(template, script, Random(0))
     samples = []
     for time in range(START, end + 1, unit.device.scan_ms):
         values = {tag: value for tag, value in source.values(time).items() if value is not None}
         samples.append(Sample(unit=str(unit.path), time=time, values=values))
-    return UnitPlan(unit, {tag.spec.name: tag.spec for tag in template.tags}), samples
+    columns = SampleColumns.of(str(unit.path), samples)
+    return UnitPlan(unit, {tag.spec.name: tag.spec for tag in template.tags}), columns
 
 
 @pytest.mark.parametrize("seed", [1, 2])

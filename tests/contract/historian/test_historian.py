@@ -100,7 +100,7 @@ def test_equal_times_of_different_series_stay_apart(historian: Historian) -> Non
 
 
 def test_equal_tags_of_different_measurements_stay_apart(historian: Historian) -> None:
-    dirty = Point("dirty", UNIT, BORDER, {"from": 0.0, "to": 1.0, "done": 0.0})
+    dirty = Point("dirty", {**UNIT, "origin": "ingest"}, BORDER, {"from": 0.0, "to": 1.0, "done": 0.0})
     store(historian, dirty, sample(BORDER, x_a=1.0))
     assert historian.read(Query("dirty")) == [dirty]
     assert historian.count(Query("samples")) == 1

@@ -18,7 +18,7 @@ from shopfloor.instant import parse_instant
 
 BORDER = parse_instant("2026-02-01T00:00:00Z")
 UNIT = {"enterprise": "acme", "site": "s", "area": "a", "work_center": "line-1", "work_unit": "cnc-01"}
-DIRTY = Point("dirty", UNIT, BORDER, {"from": 0.0, "to": 1.0, "done": 0.0})
+DIRTY = Point("dirty", {**UNIT, "origin": "ingest"}, BORDER, {"from": 0.0, "to": 1.0, "done": 0.0})
 
 
 def sample(time: int, unit: str = "cnc-01") -> Point:

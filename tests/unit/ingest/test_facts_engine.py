@@ -22,17 +22,21 @@ from historian.records import (
     unit_query,
 )
 from historian.schema import Grain, Measurement
+from historian.statements import put
 from ingest.facts_engine import FactsEngine
 from kpi.facts import derive
 from kpi.plan import UnitPlan
 from kpi.rollup import hour_facts, shift_windows
 from shopfloor.additive import merge
 from shopfloor.clock import CatchUpClock
+from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.errors import Backpressure
 from shopfloor.fact import Fact, Stop
 from shopfloor.instant import HOUR, MINUTE, QUARTER, SECOND, Instant
+from shopfloor.machine_state import TimeCategory
 from shopfloor.sample import Sample
+from shopfloor.statement import Statement, StatementKind
 from tests.production import MACHINE, METER, START, THREE_SHIFTS, counter, machine, meter, sample, states
 
 ENTERPRISE = "logam"
@@ -94,7 +98,7 @@ class Bench:
         everything = list(samples)
         times = [sample.time for sample in everything]
         window = min(times) - min(times) % QUARTER, max(times) - max(times) % QUARTER + QUARTER
-        derived = derive(self.plan, everything, window)
+        derived = derive(self.plan, SampleColumns.of(self.plan.path, everything), window)
         assert self.facts() == derived.facts
         assert self.facts(Grain.HOUR) == hour_facts(derived.facts)
         assert self.stops() == derived.stops
@@ -161,7 +165,7 @@ async def test_a_long_stop_keeps_its_start_however_it_is_delivered(historian: Em
             await bench.take(part)
             await engine.settle()
     bench.assert_equals_fresh(samples)
-    assert bench.stops() == [Stop(MACHINE, START + MINUTE, START + 51 * MINUTE, "unplanned_stop", 2)]
+    assert bench.stops() == [Stop(MACHINE, START + MINUTE, START + 51 * MINUTE, "unplanned_stop", 2, failure=True)]
 
 
 async def test_a_late_sample_that_splits_a_stop_overwrites_it(historian: EmbeddedHistorian) -> None:
@@ -236,6 +240,7 @@ class DiesAfterFacts:
     def __init__(self, historian: Historian) -> None:
         self._historian = historian
         self.read, self.count, self.close = historian.read, historian.count, historian.close
+        self.samples = historian.samples
 
     def write(self, points: Sequence[Point]) -> WriteReport:
         if points[0].measurement == Measurement.DIRTY and points[0].fields["done"]:
@@ -265,6 +270,7 @@ class BusyOnce:
     def __init__(self, historian: Historian) -> None:
         self._historian = historian
         self.read, self.count, self.close = historian.read, historian.count, historian.close
+        self.samples = historian.samples
         self.refused = 0
 
     def write(self, points: Sequence[Point]) -> WriteReport:
@@ -307,6 +313,51 @@ async def test_a_change_of_a_final_shift_leaves_a_revision(historian: EmbeddedHi
     assert second.n == 2
     assert first.after == second.before
     assert first.before["running_s"] - first.after["running_s"] == 30
+
+
+async def test_the_first_pass_after_a_restart_knows_what_was_final(historian: EmbeddedHistorian) -> None:
+    samples = [sample(60 * minute, state=1, good=minute) for minute in range(9 * 60)]
+    plan = machine(counter("good"), max_age_ms=2 * MINUTE, calendar=Dated.always(THREE_SHIFTS))
+    bench = Bench(historian, plan)
+    async with running(bench.engine) as engine:
+        await bench.take(samples)
+        await engine.settle()
+    told: list[Instant | None] = []
+
+    def stored(unit: str, before: Instant | None) -> Instant | None:
+        told.append(before)
+        return samples[-1].time
+
+    late = bench.write([sample(90, state=2, good=1)])
+    successor = FactsEngine(historian, {MACHINE: plan}, ENTERPRISE, CatchUpClock(START), stored_watermark=stored)
+    await successor.resume()
+    assert told == [late.stamp]
+    async with running(successor):
+        await successor.settle()
+    (revision,) = bench.revisions()
+    assert (revision.shift, revision.n, revision.cause) == ("pagi", 1, "late data")
+
+
+async def test_what_another_process_states_is_derived_by_the_running_engine(historian: EmbeddedHistorian) -> None:
+    bench = Bench(historian, machine())
+    async with running(bench.engine) as engine:
+        await bench.take(shift_of_work())
+        await engine.settle()
+        said = Statement(
+            id="5f0c",
+            unit=MACHINE,
+            kind=StatementKind.CATEGORY,
+            start=START + 2 * MINUTE,
+            end=START + 4 * MINUTE,
+            author="sari",
+            made_at=START,
+            category=TimeCategory.PLANNED_STOP,
+        )
+        put(historian, ENTERPRISE, said, touched=(said.start, said.start + 2 * MINUTE))
+        for _ in range(200):
+            await asyncio.sleep(0.05 if bench.open_intervals() else 0)
+    assert merge(fact.elements for fact in bench.facts())["planned_stop_s"] == 120
+    assert [(each.cause, each.who) for each in bench.revisions()] == [("statement 5f0c", "sari")]
 
 
 async def test_a_stop_that_grows_over_a_shifts_end_is_no_revision(historian: EmbeddedHistorian) -> None:

@@ -1,33 +1,33 @@
-from collections.abc import Sequence
-
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpi.counts import Delta, Step, bound_for, deltas, resolution, shares
+from kpi.counts import Deltas, Step, bound_for, deltas, resolution
 from kpi.plan import UnitPlan
-from kpi.tiles import Reading
 from shopfloor.dated import Dated
 from shopfloor.instant import SECOND
 from tests.production import START, WH, counter, machine
 
-
-def steps(plan: UnitPlan, tag: str, *values: float | None, every_s: int = 1) -> list[Delta]:
-    readings = [Reading(START + index * every_s * SECOND, value) for index, value in enumerate(values)]
-    return list(deltas(readings, plan.tags[tag], plan.unit.max_age_ms, bound_for(plan, tag)))
+BAD = float("nan")
 
 
-def counted(found: Sequence[Delta]) -> list[tuple[int, Step, bool]]:
-    return [(delta.counts, delta.step, delta.plausible) for delta in found]
+def steps(plan: UnitPlan, tag: str, *values: float, every_s: int = 1) -> Deltas:
+    times = START + np.arange(len(values), dtype=np.int64) * every_s * SECOND
+    return deltas(times, np.array(values), plan.tags[tag], plan.unit.max_age_ms, bound_for(plan, tag))
+
+
+def counted(found: Deltas) -> list[tuple[int, Step, bool]]:
+    return list(zip(found.counts.tolist(), map(Step, found.step), found.plausible.tolist(), strict=True))
 
 
 def test_the_first_reading_sets_the_base_only() -> None:
-    assert steps(machine(), "good", 1_000) == []
+    assert counted(steps(machine(), "good", 1_000)) == []
 
 
 def test_a_delta_covers_the_time_since_the_last_good_reading() -> None:
-    (delta,) = steps(machine(), "good", 7, None, 8)
-    assert (delta.start, delta.end, delta.counts) == (START, START + 2 * SECOND, 1)
+    delta = steps(machine(), "good", 7, BAD, 8)
+    assert (delta.start, delta.end, delta.counts) == ([START], [START + 2 * SECOND], [1])
 
 
 def test_a_counter_rolls_over_at_its_width() -> None:
@@ -43,7 +43,7 @@ def test_a_step_beyond_the_planned_speed_is_refused() -> None:
 
 
 def test_a_spike_counts_nothing_on_its_way_up_and_down() -> None:
-    assert sum(delta.counts for delta in steps(machine(), "good", 10, 60_000, 10, 11)) == 1
+    assert steps(machine(), "good", 10, 60_000, 10, 11).counts.sum() == 1
 
 
 def test_energy_is_bounded_by_the_rated_power() -> None:
@@ -66,21 +66,21 @@ def test_the_fastest_product_bounds_the_speed() -> None:
 
 
 def test_a_gap_longer_than_max_age_is_not_attributed() -> None:
-    assert [delta.attributed for delta in steps(machine(), "good", 1, 2, every_s=3)] == [True]
-    assert [delta.attributed for delta in steps(machine(), "good", 1, 2, every_s=4)] == [False]
+    assert steps(machine(), "good", 1, 2, every_s=3).attributed.tolist() == [True]
+    assert steps(machine(), "good", 1, 2, every_s=4).attributed.tolist() == [False]
 
 
 def test_a_float_counter_is_differenced_exactly() -> None:
     spec = counter("energy_kwh", "kWh", modulus=None)
     found = steps(machine(spec), "energy_kwh", 0.1, 0.3, 0.6)
-    assert [resolution(spec).value(delta.counts) for delta in found] == [0.2, 0.3]
+    assert resolution(spec).value(found.counts).tolist() == [0.2, 0.3]
 
 
 @pytest.mark.parametrize("scale", [0.001, 0.01, 0.1, 1.0, 10.0])
 def test_counts_survive_their_way_through_the_scaled_value(scale: float) -> None:
     worth = resolution(counter("energy_kwh", "kWh", scale=scale, modulus=2**32))
-    for count in (0, 1, 3, 4_294_967_295, 2**51 - 1):
-        assert worth.counts(worth.value(count)) == count
+    counts = np.array([0, 1, 3, 4_294_967_295, 2**51 - 1])
+    assert worth.counts(worth.value(counts)).tolist() == counts.tolist()
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 500), max_size=20))
@@ -89,18 +89,15 @@ def test_a_roll_over_at_any_point_changes_no_quantity(base: int, increments: lis
     for increment in increments:
         running = (running + increment) % 2**32
         values.append(running / 1000)
-    assert sum(delta.counts for delta in steps(machine(WH), "energy_kwh", *values)) == sum(increments)
+    assert steps(machine(WH), "energy_kwh", *values).counts.sum() == sum(increments)
 
 
-@given(st.integers(0, 1_000), st.lists(st.integers(0, 60_000), min_size=1).filter(any))
-def test_shares_lose_nothing_and_give_nothing_to_no_weight(counts: int, weights: list[int]) -> None:
-    parts = shares(counts, weights)
-    assert sum(parts) == counts
-    assert all(part >= 0 for part in parts)
-    assert all(part == 0 for part, weight in zip(parts, weights, strict=True) if weight == 0)
+def test_a_reading_beyond_all_exact_counts_is_refused_not_wrapped() -> None:
+    plan = machine(counter("energy_kwh", "kWh", modulus=None), max_power_kw=None)
+    found = steps(plan, "energy_kwh", 1.0, 1e300, 1e300, 2.0, 3.0)
+    assert counted(found) == [*[(0, Step.FORWARD, False)] * 3, (1_000_000, Step.FORWARD, True)]
 
 
-def test_of_two_slices_the_heavier_takes_an_odd_piece() -> None:
-    assert shares(1, [40, 60]) == [0, 1]
-    assert shares(1, [60, 40]) == [1, 0]
-    assert shares(10, [1] * 5) == [2, 2, 2, 2, 2]
+def test_a_register_wider_than_the_integers_inside_never_rolls_over() -> None:
+    plan = machine(counter("energy_kwh", "kWh", scale=0.001, modulus=2**64))
+    assert counted(steps(plan, "energy_kwh", 1.0, 1.02, 0.004)) == [(20, Step.FORWARD, True), (4, Step.RESET, True)]

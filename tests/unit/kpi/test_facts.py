@@ -1,10 +1,15 @@
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from kpi.evaluate import evaluate
-from kpi.facts import derive, gap_facts
+from kpi.facts import Derived, gap_facts
+from kpi.facts import derive as derive_columns
+from kpi.plan import UnitPlan
+from kpi.slices import Window
 from shopfloor.additive import Elements, merge
+from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.fact import Stop
 from shopfloor.instant import HOUR, MINUTE, QUARTER, SECOND
@@ -12,6 +17,7 @@ from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import Correction, ProductRule
 from shopfloor.quality import COMM_LOST
 from shopfloor.sample import Sample
+from shopfloor.statement import Statement
 from shopfloor.tag import TagKind, TagSpec
 from tests.production import (
     MACHINE,
@@ -32,8 +38,14 @@ DAY = 24 * HOUR
 QUARTERS = (0, 3170, 7170, 10410)
 
 
-def total(plan, samples, count=60.0) -> Elements:  # type: ignore[no-untyped-def]
-    return merge(fact.elements for fact in derive(plan, samples, minutes(count)).facts)
+def derive(plan: UnitPlan, samples: Iterable[Sample], window: Window, statements: Sequence[Statement] = ()) -> Derived:
+    return derive_columns(plan, SampleColumns.of(plan.path, samples), window, statements)
+
+
+def total(
+    plan: UnitPlan, samples: Iterable[Sample], count: float = 60.0, statements: Sequence[Statement] = ()
+) -> Elements:
+    return merge(fact.elements for fact in derive(plan, samples, minutes(count), statements).facts)
 
 
 def metered(*counts: int, every: int = QUARTER) -> list[Sample]:
@@ -170,7 +182,7 @@ def test_a_stop_ends_where_the_next_state_begins_and_lasts_while_nothing_follows
     derived = derive(machine(), states((1, 10), (2, 100), (1, 10), (4, 5)), minutes(5))
     second = START + SECOND * 110
     assert derived.stops == [
-        Stop(MACHINE, START + 10 * SECOND, second, "unplanned_stop", 2),
+        Stop(MACHINE, START + 10 * SECOND, second, "unplanned_stop", 2, failure=True),
         Stop(MACHINE, second + 10 * SECOND, None, "starved", 4),
     ]
 

@@ -1,8 +1,12 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from kpi.states import StateInterval, in_order, timeline
+from kpi.plan import UnitPlan
+from kpi.states import StateInterval
+from kpi.states import timeline as timeline_of
+from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.instant import SECOND
 from shopfloor.machine_state import TimeCategory
@@ -12,6 +16,10 @@ from shopfloor.sample import Sample
 from tests.production import START, THREE_SHIFTS, lost, machine, minutes, sample, states
 
 HOUR_S = 3600
+
+
+def timeline(plan: UnitPlan, samples: Sequence[Sample], start: int, end: int) -> list[StateInterval]:
+    return timeline_of(plan, SampleColumns.of(plan.path, samples), start, end)
 
 
 def shape(intervals: list[StateInterval]) -> list[tuple[str, float]]:
@@ -112,7 +120,8 @@ def test_a_state_map_is_dated() -> None:
 
 def test_order_and_duplicates_of_arrival_do_not_matter() -> None:
     samples = states((1, 5), (2, 3))
-    assert in_order([*samples[::-1], *samples]) == samples
+    mixed = [*samples[::-1], *samples]
+    assert timeline(machine(), mixed, *minutes(1)) == timeline(machine(), samples, *minutes(1))
 
 
 def test_without_two_samples_nothing_is_known() -> None:

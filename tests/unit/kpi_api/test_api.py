@@ -69,10 +69,17 @@ async def test_slices_by_shift_name_their_shift(api: httpx.AsyncClient) -> None:
     ]
 
 
-@pytest.mark.parametrize(("place", "count"), [("ceper", 6), ("ceper/machining", 3), ("ceper/machining/line-1/", 3)])
-async def test_a_place_gives_one_item_per_unit_below_it(api: httpx.AsyncClient, place: str, count: int) -> None:
-    items = (await ask(api, "kpis", unit=place, **MORNING))["items"]
+@pytest.mark.parametrize(("pattern", "count"), [("*", 6), ("", 6), ("ceper/*", 6), ("ceper/machining/line-1/*", 3)])
+async def test_a_pattern_gives_one_item_per_unit_below_it(api: httpx.AsyncClient, pattern: str, count: int) -> None:
+    items = (await ask(api, "kpis", unit=pattern, **MORNING))["items"]
     assert len({item["unit"] for item in items}) == len(items) == count
+
+
+@pytest.mark.parametrize("place", ["logam-jaya", "ceper", "ceper/machining", "ceper/machining/line-1/"])
+async def test_a_place_gives_one_item_for_all_of_it(api: httpx.AsyncClient, place: str) -> None:
+    (item,) = (await ask(api, "kpis", unit=place, **MORNING))["items"]
+    assert item["unit"] == place.strip("/")
+    assert item["kpis"]["oee_index"] is not None
 
 
 async def test_a_window_within_minutes_is_widened_and_says_so(api: httpx.AsyncClient) -> None:
@@ -158,11 +165,12 @@ async def test_the_ledger_tells_counts_standing_and_imbalances(api: httpx.AsyncC
         ({"to": "9999-12-31T23:59:59-14:00"}, "bad-time", "1970"),
         ({"from": "2026-01-05T09:00:00Z", "to": "2026-01-05T08:00:00Z"}, "bad-window", "later"),
         ({"from": "2026-01-05T09:00:00Z", "to": "2026-01-05T09:00:00Z"}, "bad-window", "later"),
-        ({"by": "week"}, "bad-by", "total, hour, shift, day"),
+        ({"by": "year"}, "bad-by", "total, hour, shift, day, week, month, product, reason"),
         ({"by": ""}, "bad-by", "total, hour, shift, day"),
-        ({"by": "hour", "from": "1970-01-01T00:00:00Z", "to": "2190-01-01T00:00:00Z"}, "bad-window", "by=total"),
+        ({"by": "hour", "from": "2010-01-01T00:00:00Z", "to": "2020-01-01T00:00:00Z"}, "bad-window", "by=total"),
+        ({"from": "1970-01-01T00:00:00Z", "to": "2190-01-01T00:00:00Z"}, "bad-window", "shorter"),
         (
-            {"by": "day", "unit": "*", "from": "2000-01-01T00:00:00Z", "to": "2020-01-01T00:00:00Z"},
+            {"by": "shift", "unit": "*", "from": "2000-01-01T00:00:00Z", "to": "2020-01-01T00:00:00Z"},
             "bad-window",
             "fewer",
         ),
@@ -218,8 +226,11 @@ async def test_health_and_metrics_answer(api: httpx.AsyncClient) -> None:
 
 async def test_the_openapi_document_names_every_noun(api: httpx.AsyncClient) -> None:
     paths = (await api.get("/openapi.json")).json()["paths"]
-    nouns = {"equipment", "kpis", "states", "ledger", "stream"}
-    assert {f"/api/v1/{noun}" for noun in nouns} | {"/health/live", "/health/ready", "/metrics"} == set(paths)
+    nouns = {"equipment", "kpis", "states", "losses", "stops", "energy", "quality", "explain", "statements", "ledger"}
+    told = {"stream", "stops/{stop_id}/reason", "statements/{statement_id}/withdraw", "shifts/sign-off"}
+    told.add("energy/baseline")
+    assert {f"/api/v1/{noun}" for noun in nouns | told} | {"/health/live", "/health/ready", "/metrics"} == set(paths)
+    assert "HTTPValidationError" not in str(paths)
 
 
 async def test_the_stream_delivers_snapshots_and_ends_with_the_service(filled: FilledPlant) -> None:

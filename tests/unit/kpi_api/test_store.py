@@ -4,17 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from historian.records import Dirty, Revision, dirty_point, fact_point, revision_point, sample_point
-from historian.schema import Grain
+from historian.records import Dirty, Revision, dirty_point, revision_point, sample_point
 from kpi_api.answers import LedgerAnswer, Standing, standing
-from kpi_api.questions import BadWindow, By, UnknownUnit, Window, cut_hours, local_midnight, months, slices
-from kpi_api.store import RECENT, Store
+from kpi_api.changes import RECENT
+from kpi_api.grains import cut_hours
+from kpi_api.questions import BadWindow, By, UnknownUnit
+from kpi_api.store import Store
+from kpi_api.windows import Window, local_midnight, months, slices
 from shopfloor.clock import CatchUpClock
 from shopfloor.fact import Fact
 from shopfloor.instant import HOUR, MINUTE, format_instant, parse_instant
 from shopfloor.ledger import AgentLedger
 from shopfloor.sample import Sample
-from tests.filled_plant import END, FilledPlant, filled_plant
+from tests.filled_plant import END, FilledPlant, filled_plant, write_facts
 
 CNC = "ceper/machining/line-1/cnc-01"
 METER = "ceper/utilities/intake/main-meter"
@@ -49,7 +51,7 @@ def test_energy_is_told_in_months_of_the_site_with_its_peak_at_the_quarters_end(
         ),
         Fact(METER, new_year + HOUR, "off", "none", {"unattributed_energy_kwh": 2.0}),
     ]
-    own.historian.write([fact_point(own.plant.enterprise, Grain.HOUR, fact) for fact in facts])
+    write_facts(own.historian, own.plant, own.plant.units[METER], facts)
     energy = own.store.energy(METER, new_year - 24 * HOUR, new_year + 24 * HOUR)
     assert energy is not None
     assert energy.total_kwh == 14.0
@@ -133,7 +135,7 @@ def test_an_unknown_unit_is_refused_with_a_remedy(filled: FilledPlant) -> None:
 
 def test_the_answer_never_grows_beyond_its_limit(filled: FilledPlant) -> None:
     with pytest.raises(BadWindow, match="shorter window"):
-        filled.store.kpi_items("*", NOON - 300 * 24 * HOUR, NOON, By.HOUR)
+        filled.store.kpi_items("*", NOON - 600 * 24 * HOUR, NOON, By.HOUR)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +171,10 @@ def test_months_are_local_and_cut_to_the_window() -> None:
 
 
 def test_only_hours_that_a_window_cuts_are_read_in_minutes() -> None:
-    windows = [Window(NOON, NOON + 90 * MINUTE), Window(NOON + 90 * MINUTE, NOON + 4 * HOUR + MINUTE)]
-    assert cut_hours(windows) == [
-        Window(NOON + HOUR, NOON + 2 * HOUR),
-        Window(NOON + 4 * HOUR, NOON + 4 * HOUR + MINUTE),
+    edges = [NOON, NOON + 90 * MINUTE, NOON + 4 * HOUR + MINUTE]
+    assert cut_hours(edges) == [
+        (NOON + HOUR, NOON + 2 * HOUR),
+        (NOON + 4 * HOUR, NOON + 4 * HOUR + MINUTE),
     ]
 
 

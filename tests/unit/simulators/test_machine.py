@@ -116,3 +116,11 @@ def test_one_phase_of_a_meter_carries_a_third(epoch: int) -> None:
     values = meter.values(epoch + HOUR)
     assert values["power_kw"] == 30
     assert values["x_power_l2_kw"] == 10
+
+
+def test_a_machine_without_states_lives_and_counts_all_the_same(make_unit: MakeUnit, epoch: int) -> None:
+    source, script = machine(replace(make_unit(), states=None), epoch)
+    assert script.pieces_at(epoch + 5 * HOUR) > script.pieces_at(epoch + HOUR) > 0
+    assert source.values(epoch + HOUR)["power_kw"] is not None
+    shown = {script.segment_at(epoch + minute * 60 * SECOND).category for minute in range(600)}
+    assert shown >= {TimeCategory.RUNNING, TimeCategory.SETUP, TimeCategory.UNPLANNED_STOP}

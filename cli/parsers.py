@@ -1,0 +1,142 @@
+"""The command line: what may be written after ``shopfloor``, and which function does it.
+
+A command's module is imported when it runs: an edge box needs neither NumPy nor a web server to know its options.
+"""
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shopfloor.plant_schema import duration_ms
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Command = Callable[[argparse.Namespace], int]
+BY = ("total", "hour", "shift", "day", "week", "month", "product", "reason")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands; the chosen one's function is ``command`` in the parsed arguments."""
+    root = argparse.ArgumentParser(prog="shopfloor", description="Shop-floor monitoring: registers to OEE.")
+    root.add_argument("--verbose", action="store_true", help="tell more on standard error")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    _add_check(commands)
+    _add_demo(commands)
+    _add_services(commands)
+    _add_replay(commands)
+    _add_kpi(commands)
+    _add_calc(commands)
+    _add_rederive(commands)
+    return root
+
+
+def _lazy(module: str, name: str) -> Command:
+    def command(arguments: argparse.Namespace) -> int:
+        function: Command = getattr(import_module(module), name)
+        return function(arguments)
+
+    return command
+
+
+def _add_check(commands: "Commands") -> None:
+    check = commands.add_parser("check", help="validate a plant file offline")
+    check.add_argument("plant", type=Path)
+    check.set_defaults(command=_lazy("cli.check", "check"))
+
+
+def _add_demo(commands: "Commands") -> None:
+    demo = commands.add_parser("demo", help="a simulated plant through the whole pipeline, with page and truth")
+    demo.add_argument("--plant", type=Path, default=_example(), metavar="F")
+    demo.add_argument("--source", type=Path, metavar="CSV", help="replay a metered year instead of a scenario")
+    demo.add_argument(
+        "--for", dest="live_ms", type=_duration, metavar="60s", help="end this long after the past has caught up"
+    )
+    demo.add_argument("--history", dest="history_ms", type=_duration, default=duration_ms("8h"), metavar="8h")
+    demo.add_argument("--data", type=Path, metavar="DIR", help="where it keeps its data; default .demo/PLANT-seed-N")
+    demo.add_argument("--seed", type=int, default=7, metavar="N")
+    demo.add_argument("--port", type=int, default=8080, help="page and API; another free one when taken")
+    demo.add_argument("--json", type=Path, metavar="OUT", help="write ledger, KPIs and the simulator's truth here")
+    demo.set_defaults(command=_lazy("cli.demo", "demo"))
+
+
+def _add_services(commands: "Commands") -> None:
+    simulate = commands.add_parser("simulate", help="Modbus devices of a plant, simulated")
+    simulate.add_argument("--seed", type=int, default=7, metavar="N")
+    edge = commands.add_parser("edge", help="one edge agent")
+    edge.add_argument("--agent", required=True, metavar="A")
+    edge.add_argument(
+        "--endpoints", type=Path, metavar="FILE", help="addresses that 'simulate' wrote, instead of the plant's"
+    )
+    ingest = commands.add_parser("ingest", help="messages to historian and facts")
+    ingest.add_argument("--agents", default="*", metavar="GLOB")
+    api = commands.add_parser("api", help="KPI API and page")
+    api.add_argument("--host", default="127.0.0.1")
+    api.add_argument("--port", type=int, default=8080)
+    for name, service in {"simulate": simulate, "edge": edge, "ingest": ingest, "api": api}.items():
+        service.add_argument("plant", type=Path)
+        service.set_defaults(command=_lazy("cli.services", name))
+
+
+def _add_replay(commands: "Commands") -> None:
+    replay = commands.add_parser(
+        "replay",
+        help="bring history from a CSV (time,work_unit,tag,value) into the historian",
+        description="Rows time,work_unit,tag,value: RFC 3339 time with offset, path site/area/work_center/work_unit, "
+        "a tag of the canonical list, a number in the tag's unit (empty: the source had none). Any order; rows of one "
+        "unit and time are one sample. SHOPFLOOR_HISTORIAN or SHOPFLOOR_DATA name the store.",
+    )
+    replay.add_argument("plant", type=Path)
+    replay.add_argument("samples", type=Path, metavar="SAMPLES.csv")
+    replay.set_defaults(command=_lazy("cli.replay", "replay"))
+
+
+def _add_kpi(commands: "Commands") -> None:
+    kpi = commands.add_parser("kpi", help="KPIs from the historian")
+    kpi.add_argument("plant", type=Path)
+    kpi.add_argument(
+        "--unit", required=True, metavar="PATH", help="a unit; a pattern with *; or a line, area, site: rolled up"
+    )
+    kpi.add_argument("--from", dest="start", required=True, metavar="T", help="RFC 3339 with offset")
+    kpi.add_argument("--to", dest="end", required=True, metavar="T")
+    kpi.add_argument("--by", default="total", choices=BY)
+    kpi.add_argument("--json", action="store_true")
+    kpi.set_defaults(command=_lazy("cli.kpi", "kpi"))
+
+
+def _add_calc(commands: "Commands") -> None:
+    calc = commands.add_parser("calc", help="KPIs from given elements, no store (docs/calc.md)")
+    calc.add_argument("case", type=Path, metavar="CASE.yaml")
+    calc.add_argument("--json", action="store_true", help="one JSON document: kpis, elements, flags")
+    calc.set_defaults(command=_lazy("cli.calc", "calc"))
+
+
+def _add_rederive(commands: "Commands") -> None:
+    rederive = commands.add_parser(
+        "rederive",
+        help="derive the past again under today's plan; prints the differences",
+        description="Facts of the given time are derived again from raw samples and statements. A running ingest keeps "
+        "the plan that it was started with: start it again after a change of the plant file.",
+    )
+    rederive.add_argument("plant", type=Path)
+    rederive.add_argument("--from", dest="start", required=True, metavar="T", help="RFC 3339 time with offset")
+    rederive.add_argument("--to", dest="end", required=True, metavar="T", help="first instant that no longer counts")
+    rederive.add_argument("--unit", default="*", metavar="PATTERN", help="path or pattern; all units by default")
+    rederive.add_argument("--name", help="who asks for it, kept in the revisions; your login by default")
+    rederive.add_argument("--dry-run", action="store_true", help="print the differences and write nothing")
+    rederive.set_defaults(command=_lazy("cli.rederive", "rederive"))
+
+
+def _example() -> Path:
+    """The example plant: in this folder, else beside the code."""
+    path = Path("plants") / "ceper" / "plant.yaml"
+    return path if path.exists() else Path(__file__).parents[1] / path
+
+
+def _duration(text: str) -> int:
+    try:
+        return duration_ms(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
