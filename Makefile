@@ -13,10 +13,11 @@ demo: setup
 ## setup: .venv with the shopfloor command and everything that runs a plant
 setup: .venv/.runtime
 
-## test: lint, types, import rules, generated files, then every test on real servers
+## test: lint, types, import rules, generated files, then every test on real servers; files are shared out to WORKERS
+WORKERS ?= 2
 test: check
 	@deploy/debian-packages mosquitto chromium mbpoll
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 ## check: lint, types, import rules, generated files
 check: .venv/.development

@@ -51,6 +51,9 @@ def replay(arguments: argparse.Namespace) -> int:
         except WrongHeader as fault:
             print(fault, file=sys.stderr)
             return WRONG_INPUT
+        except (FileNotFoundError, IsADirectoryError) as fault:
+            print(f"{arguments.samples}: cannot be read ({fault.strerror}); give the path of a CSV", file=sys.stderr)
+            return WRONG_INPUT
         _tell_faults(arguments.samples, rows)
         if not spool.cells():
             print(f"{arguments.samples}: no row can be used; nothing was stored", file=sys.stderr)

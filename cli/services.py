@@ -133,6 +133,8 @@ async def _ingest(plant: Plant, agents: list[str]) -> int:
 
 def api(arguments: argparse.Namespace) -> int:
     """Serve the KPI API and the page."""
+    if not 0 <= arguments.port <= 65_535:
+        raise PlantError(f"--port {arguments.port} is no port; give one of 0 to 65535, 0 for any free one")
     return asyncio.run(_api(load_plant(arguments.plant), arguments.host, arguments.port))
 
 

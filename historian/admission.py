@@ -16,6 +16,7 @@ LAST_INSTANT: Final = (2**63 - 1) // 1_000_000
 MAX_TEXT: Final = 16_384
 """Characters of a text field or tag value."""
 
+_FLOAT: Final = frozenset({float})
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -23,11 +24,7 @@ def fault(point: Point) -> str | None:
     """Why ``point`` can never be stored; None when it can."""
     if point.measurement not in TAG_KEYS:
         return f"unknown measurement {point.measurement!r}"
-    if type(point.time) is not int or not 0 <= point.time <= LAST_INSTANT:
-        return f"time {point.time!r} is not a millisecond between 1970 and 2262"
-    if not point.fields:
-        return "no fields"
-    return _tags_fault(point.measurement, tuple(point.tags.items())) or _fields_fault(point)
+    return _tags_fault(point.measurement, tuple(point.tags.items())) or fields_fault(point)
 
 
 @lru_cache(maxsize=65_536)
@@ -45,11 +42,16 @@ def _tags_fault(measurement: str, tags: tuple[tuple[str, str], ...]) -> str | No
     return None
 
 
-def _fields_fault(point: Point) -> str | None:
-    fields = point.fields
+def fields_fault(point: Point) -> str | None:
+    """The same for a point of which measurement and tags are known to be sound."""
+    fields, time = point.fields, point.time
+    if type(time) is not int or not 0 <= time <= LAST_INSTANT:
+        return f"time {time!r} is not a millisecond between 1970 and 2262"
+    if not fields:
+        return "no fields"
     if _are_numbers(point.measurement, tuple(fields)):  # the usual case, at once: a sum is finite if all are
         values = fields.values()
-        if all(type(value) is float for value in values) and math.isfinite(sum(values)):  # type: ignore[arg-type]
+        if _FLOAT.issuperset(map(type, values)) and math.isfinite(sum(values)):  # type: ignore[arg-type]
             return None
     for name, value in point.fields.items():
         text = _is_text_field(point.measurement, name)

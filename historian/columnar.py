@@ -1,6 +1,6 @@
 """Stored samples to columns: the *points* that the derivation of facts eats, without an object per sample.
 
-``decode`` reads the embedded store's JSON rows, many at once; ``from_points`` serves any store.
+``unpack`` and ``decode`` read the embedded store's rows, many at once; ``from_points`` serves any store.
 """
 
 from collections import defaultdict
@@ -13,12 +13,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from historian.packing import MOST_LAYOUTS, TIME_BITS, LayoutBook, number_in
 from historian.point import Point
 from historian.records import point_sample, status_of
 from historian.schema import STATUS, is_text
 from shopfloor.columns import Mask, SampleColumns, Times, Values
 
 _NAN: Final = float("nan")
+_TIME: Final = (1 << TIME_BITS) - 1
 _objects = msgspec.json.Decoder(list[dict[str, float | str]])
 _times = msgspec.json.Decoder(list[int])
 
@@ -28,6 +30,27 @@ def from_points(unit: str, points: Iterable[Point]) -> SampleColumns:
     return SampleColumns.of(unit, map(point_sample, points))
 
 
+def unpack(unit: str, cells: bytes, layouts: LayoutBook) -> SampleColumns | None:
+    """Columns of packed samples, cell after cell; None where not all have the layout of the first.
+
+    The same as ``SampleColumns.of`` over the same samples.
+    """
+    number = number_in(cells)
+    if not 0 < number <= MOST_LAYOUTS:
+        return None
+    layout = layouts.layout(number)
+    count, rest = divmod(len(cells), layout.form.size)
+    if rest:
+        return None
+    words = np.frombuffer(cells, "<i8").reshape(count, -1)
+    heads = words[:, 0]
+    if np.any(heads >> TIME_BITS != number):  # each cell begins where the one before it ends: so this finds any other
+        return None
+    columns = np.ascontiguousarray(words[:, 1:].T).view("<f8")
+    values = dict(zip(layout.numbers, columns, strict=True))
+    return _in_order(_uniform(unit, (heads & _TIME).astype(np.int64), values, layout.status))
+
+
 def decode(unit: str, times: str, rows: str) -> SampleColumns:
     """Columns of stored rows: their source times, joined by commas, and a JSON list of each sample's fields.
 
@@ -35,12 +58,27 @@ def decode(unit: str, times: str, rows: str) -> SampleColumns:
     """
     stamps = np.array(_times.decode(f"[{times}]"), dtype=np.int64)
     values, texts = _parsed(rows, len(stamps))
-    if len(stamps) > 1 and np.any(stamps[1:] <= stamps[:-1]):  # a store that aggregates in another order
-        order = np.argsort(stamps)
-        stamps = stamps[order]
-        values = {name: column[order] for name, column in values.items()}
-        texts = {name: [cells[index] for index in order] for name, cells in texts.items()}
-    return _columns(unit, stamps, values, texts)
+    return _in_order(_columns(unit, stamps, values, texts))
+
+
+def interleaved(unit: str, parts: Sequence[SampleColumns]) -> SampleColumns:
+    """Parts that have no instant in common as one."""
+    return _in_order(joined(unit, parts))
+
+
+def _in_order(columns: SampleColumns) -> SampleColumns:
+    """In order of time: a store that joins rows may do it in another order."""
+    times = columns.times
+    if len(times) < 2 or np.all(times[1:] > times[:-1]):
+        return columns
+    order = np.argsort(times)
+    return SampleColumns(
+        columns.unit,
+        times[order],
+        {tag: values[order] for tag, values in columns.values.items()},
+        {tag: mask[order] for tag, mask in columns.heard.items()},
+        columns.alive[order],
+    )
 
 
 def joined(unit: str, parts: Sequence[SampleColumns]) -> SampleColumns:
@@ -121,6 +159,21 @@ def _columns(unit: str, times: Times, values: dict[str, Values], texts: dict[str
         alive |= mask
     tags = sorted(heard)
     return SampleColumns(unit, times, {tag: values[tag] for tag in tags}, {tag: heard[tag] for tag in tags}, alive)
+
+
+def _uniform(unit: str, times: Times, values: dict[str, Values], status: str | None) -> SampleColumns:
+    """Samples that all have these numbers and this status text."""
+    lost = status_of(status or "")
+    said = np.ones(len(times), dtype=np.bool_)
+    unknown = np.full(len(times) if lost else 0, _NAN)
+    tags = sorted({*values, *lost})
+    return SampleColumns(
+        unit,
+        times,
+        {tag: unknown if tag in lost else values[tag] for tag in tags},
+        dict.fromkeys(tags, said),
+        said if values.keys() - lost.keys() else np.zeros(len(times), dtype=np.bool_),
+    )
 
 
 def _not_good(statuses: Iterable[str | None]) -> dict[str, NDArray[np.int64]]:

@@ -7,10 +7,9 @@ facts and losses. Every file is in WAL mode with ``synchronous=FULL``: one proce
 
 import sqlite3
 import threading
-from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from heapq import merge
 from itertools import islice
@@ -20,19 +19,23 @@ from typing import Final
 
 import msgspec
 
-from historian import series
-from historian.admission import LAST_INSTANT, fault
-from historian.columnar import decode, joined
+from historian import packing, series
+from historian.admission import LAST_INSTANT
+from historian.columnar import joined
+from historian.fact_columns import FactColumns, FactTable, StoredRows
+from historian.packing import LayoutBook
 from historian.point import Point, Query, WriteReport
 from historian.records import unit_query
-from historian.schema import IDENTITY, OWNED, Measurement, check_query
-from historian.series import SeriesBook, SeriesKey, key_of
+from historian.sample_rows import stored_columns
+from historian.schema import Grain, Measurement, check_query
+from historian.series import SeriesBook, SeriesKey
+from historian.shelves import MERGED_SAMPLE, Row, Shelf, insert, sorted_out, table
 from historian.sqlite_files import SqliteFiles
 from shopfloor.columns import SampleColumns
 from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import Instant, to_datetime
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the files' layout."""
 CATALOG: Final = "catalog"
 MONTHLY: Final = (
@@ -51,21 +54,8 @@ _MONTHS_TABLE = "CREATE TABLE IF NOT EXISTS months (name TEXT PRIMARY KEY) WITHO
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, float | str]).decode
 
-_AT_ONCE: Final = _DAY // 8
-"""Samples of so long a stretch are decoded together: what fits a processor's cache is the quickest."""
-
-_Row = tuple[int, Instant, str]
-"""Series number, time, fields as JSON."""
-
-
-@dataclass(slots=True)
-class _Shelf:
-    """The points of one write that go into one file, and their indices in the call."""
-
-    indices: list[int] = field(default_factory=list)
-    points: list[tuple[SeriesKey, Point]] = field(default_factory=list)
-    taken: dict[int, str] = field(default_factory=dict)
-    """Indices of those that another's point stands in the way of."""
+_BATCH: Final = 200_000
+"""Characters of facts that are decoded together."""
 
 
 class EmbeddedHistorian:
@@ -77,19 +67,20 @@ class EmbeddedHistorian:
         ``busy_timeout_s`` is how long a writer waits for another process before it raises Backpressure.
         """
         self._directory = directory
-        self._files = SqliteFiles(busy_timeout_s)
         self._book = SeriesBook()
+        self._layouts = LayoutBook(lambda: self._files.use(self._path(CATALOG)))
+        self._files = SqliteFiles(busy_timeout_s, {MERGED_SAMPLE: self._layouts.merged})
         self._months: set[str] = set()
         self._writing = threading.Lock()
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._make(CATALOG, _SYSTEM, (series.TABLE, _MONTHS_TABLE))
+            self._make(CATALOG, _SYSTEM, (series.TABLE, packing.TABLE, _MONTHS_TABLE))
         except OSError as error:
             raise ServiceUnavailable(f"the historian's folder {directory} cannot be used: {error}") from error
 
     def write(self, points: Sequence[Point]) -> WriteReport:
         """Catalog first, then month by month; what follows a file that is locked or full is kept."""
-        shelves, rejected = _sorted_out(points)
+        shelves, rejected = sorted_out(points, _file_of)
         accepted: set[int] = set()
         with self._writing:
             try:
@@ -109,7 +100,7 @@ class EmbeddedHistorian:
             if left == 0:
                 break
             with self._files.use(self._path(file)) as db:
-                points.extend(islice(_points(db, scope, self._book), left))
+                points.extend(islice(_points(db, scope, self._book, self._layouts), left))
         return points
 
     def samples(self, enterprise: str, unit: str, start: Instant | None, end: Instant | None) -> SampleColumns:
@@ -117,15 +108,24 @@ class EmbeddedHistorian:
         parts: list[SampleColumns] = []
         for file in files:
             with self._files.use(self._path(file)) as db:
-                parts.extend(_columns(db, scope, unit))
+                parts.extend(stored_columns(db, self._layouts, unit, scope.series[0], scope.start, scope.end))
         return joined(unit, parts)
+
+    def facts(self, grain: Grain, where: Mapping[str, str], start: Instant | None, end: Instant | None) -> FactColumns:
+        scope, files = self._scope(Query(grain, where, start, end))
+        found = FactTable()
+        for file in files:
+            with self._files.use(self._path(file)) as db:
+                for batch in _fact_rows(db, scope):
+                    found.add(batch)
+        return found.columns(self._book.tags)
 
     def count(self, query: Query) -> int:
         scope, files = self._scope(query)
         counted = 0
         for file in files:
             with self._files.use(self._path(file)) as db:
-                counted += _count(db, scope, self._book)
+                counted += _count(db, scope, self._book, self._layouts)
         return counted if query.limit is None else min(counted, query.limit)
 
     def close(self) -> None:
@@ -146,11 +146,11 @@ class EmbeddedHistorian:
                 "move the folder away and start with a new one, or use the release that wrote it"
             )
         with self._files.transaction(self._path(name)) as db:
-            for statement in (*tables, *map(_table, measurements)):
+            for statement in (*tables, *map(table, measurements)):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {FORMAT}")
 
-    def _store(self, shelves: dict[str, _Shelf]) -> Iterator[_Shelf]:
+    def _store(self, shelves: dict[str, Shelf]) -> Iterator[Shelf]:
         """Commit shelf by shelf, yielding each that is durable."""
         catalog = shelves.pop(CATALOG, None)
         self._catalogue(catalog, shelves)
@@ -158,28 +158,32 @@ class EmbeddedHistorian:
             yield catalog
         for month, shelf in sorted(shelves.items()):
             with self._files.transaction(self._path(month)) as db:
-                _insert(db, shelf, self._book)
+                insert(db, shelf, self._book, self._layouts)
             yield shelf
 
-    def _catalogue(self, system: _Shelf | None, shelves: dict[str, _Shelf]) -> None:
+    def _catalogue(self, system: Shelf | None, shelves: dict[str, Shelf]) -> None:
         """Store system points, series and months; a month is listed once its file is ready to be read."""
         filed = [system, *shelves.values()] if system else list(shelves.values())
         unknown = {key for shelf in filed for key, _ in shelf.points if not self._book.knows(key)}
+        samples = (point for shelf in filed for _, point in shelf.points if point.measurement == Measurement.SAMPLES)
+        shapes = self._layouts.unknown(samples)
         new_months = shelves.keys() - self._months
         for month in new_months:
             self._make(month, MONTHLY)
-        if unknown or new_months:
-            self._list(unknown, new_months)
+        if unknown or shapes or new_months:
+            self._list(unknown, shapes, new_months)
         if system:
             with self._files.transaction(self._path(CATALOG)) as db:
-                _insert(db, system, self._book)
+                insert(db, system, self._book, self._layouts)
 
-    def _list(self, unknown: Iterable[SeriesKey], months: set[str]) -> None:
+    def _list(self, unknown: Iterable[SeriesKey], shapes: Iterable[packing.Shape], months: set[str]) -> None:
         with self._files.transaction(self._path(CATALOG)) as db:
             self._book.add(db, unknown)
+            self._layouts.add(db, shapes)
             db.executemany("INSERT OR IGNORE INTO months VALUES (?)", [(month,) for month in months])
         with self._files.use(self._path(CATALOG)) as db:
             self._book.refresh(db)
+            self._layouts.refresh(db)
         self._months |= months
 
     def _scope(self, query: Query) -> tuple["_Scope", list[str]]:
@@ -211,19 +215,20 @@ class _Scope:
         return "DESC" if self.query.descending else "ASC"
 
 
-def _points(db: sqlite3.Connection, scope: _Scope, book: SeriesBook) -> Iterator[Point]:
+def _points(db: sqlite3.Connection, scope: _Scope, book: SeriesBook, layouts: LayoutBook) -> Iterator[Point]:
     """The points of one file that are in scope, in order."""
     measurement, wanted = scope.query.measurement, scope.query.fields
+    read = layouts.fields if measurement == Measurement.SAMPLES else _decode
     with closing(_rows(db, scope)) as rows:
-        for number, time, text in rows:
-            fields = _decode(text)
+        for number, time, cell in rows:
+            fields = read(cell)
             if wanted is not None:
                 fields = {name: fields[name] for name in wanted if name in fields}
             if fields:
                 yield Point(measurement, book.tags(number), time, fields)
 
 
-def _rows(db: sqlite3.Connection, scope: _Scope) -> Generator[_Row]:
+def _rows(db: sqlite3.Connection, scope: _Scope) -> Generator[Row]:
     """The rows in scope by time. A limited query stops early in each series, any other one is sorted by the store."""
     head = f'SELECT series, time, fields FROM "{scope.query.measurement}" WHERE'  # noqa: S608 - a name of the schema
     if len(scope.series) == 1 or scope.query.limit is not None:
@@ -242,28 +247,31 @@ def _numbers(series: Sequence[int]) -> str:
     return msgspec.json.encode(series).decode()
 
 
-def _count(db: sqlite3.Connection, scope: _Scope, book: SeriesBook) -> int:
+def _count(db: sqlite3.Connection, scope: _Scope, book: SeriesBook, layouts: LayoutBook) -> int:
     if scope.query.fields is not None:
-        return sum(1 for _ in _points(db, scope, book))
+        return sum(1 for _ in _points(db, scope, book, layouts))
     sql = f'SELECT count(*) FROM "{scope.query.measurement}" WHERE {_SELECTED} AND time >= ? AND time < ?'  # noqa: S608
     counted: int = db.execute(sql, (_numbers(scope.series), scope.start, scope.end)).fetchone()[0]
     return counted
 
 
-def _columns(db: sqlite3.Connection, scope: _Scope, unit: str) -> Iterator[SampleColumns]:
-    """One file's samples of one series, stretch by stretch, so that no text grows with the length of the query."""
-    (number,) = scope.series
-    inside = "FROM samples WHERE series = ? AND time >= ? AND time < ?"
-    first = db.execute(f"SELECT time {inside} ORDER BY time LIMIT 1", (number, scope.start, scope.end)).fetchone()
-    last = db.execute(f"SELECT time {inside} ORDER BY time DESC LIMIT 1", (number, scope.start, scope.end)).fetchone()
-    if first is None or last is None:
-        return
-    for low in range(first[0], last[0] + 1, _AT_ONCE):
-        high = min(low + _AT_ONCE, last[0] + 1)
-        sql = f"SELECT group_concat(time), '[' || group_concat(fields) || ']' {inside}"
-        times, rows = db.execute(sql, (number, low, high)).fetchone()
-        if times is not None:
-            yield decode(unit, times, rows)
+def _fact_rows(db: sqlite3.Connection, scope: _Scope) -> Iterator[list[StoredRows]]:
+    """One file's rows in scope, those of a series together, in batches that fit a processor's cache."""
+    sql = (
+        f'SELECT series, group_concat(time), group_concat(fields) FROM "{scope.query.measurement}" '  # noqa: S608
+        f"WHERE {_SELECTED} AND time >= ? AND time < ? GROUP BY series"
+    )
+    batch: list[StoredRows] = []
+    size = 0
+    with closing(db.execute(sql, (_numbers(scope.series), scope.start, scope.end))) as rows:
+        for row in rows:
+            batch.append(row)
+            size += len(row[2])
+            if size > _BATCH:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _months_between(db: sqlite3.Connection, start: Instant, end: Instant) -> list[str]:
@@ -272,58 +280,8 @@ def _months_between(db: sqlite3.Connection, start: Instant, end: Instant) -> lis
     return [name for (name,) in rows.fetchall()]
 
 
-def _sorted_out(points: Sequence[Point]) -> tuple[dict[str, _Shelf], dict[int, str]]:
-    """Points by the file they go into, and the reasons of those that go nowhere."""
-    shelves: dict[str, _Shelf] = defaultdict(_Shelf)
-    rejected: dict[int, str] = {}
-    for index, point in enumerate(points):
-        if reason := fault(point):
-            rejected[index] = reason
-            continue
-        shelf = shelves[month_of(point.time) if point.measurement in MONTHLY else CATALOG]
-        shelf.indices.append(index)
-        shelf.points.append((key_of(point), point))
-    return shelves, rejected
-
-
-def _insert(db: sqlite3.Connection, shelf: _Shelf, book: SeriesBook) -> None:
-    tables: defaultdict[str, list[_Row]] = defaultdict(list)
-    owners: dict[tuple[str, int, Instant], str] = {}
-    for index, (key, point) in zip(shelf.indices, shelf.points, strict=True):
-        number = book.number(key)
-        if point.measurement in OWNED and (owner := point.fields.get(IDENTITY)) is not None:
-            place = (point.measurement, number, point.time)
-            held = owners.get(place) or _owner(db, *place)
-            if held and held != owner:
-                shelf.taken[index] = f"its place is taken by {held}"
-                continue
-            owners[place] = str(owner)
-        tables[point.measurement].append((number, point.time, _encode(dict(point.fields)).decode()))
-    for measurement, rows in tables.items():
-        db.executemany(_upsert(measurement), rows)
-
-
-def _owner(db: sqlite3.Connection, measurement: str, number: int, time: Instant) -> str | None:
-    sql = f'SELECT fields FROM "{measurement}" WHERE series = ? AND time = ?'  # noqa: S608
-    row = db.execute(sql, (number, time)).fetchone()
-    return str(_decode(row[0]).get(IDENTITY, "")) if row else None
-
-
-def _table(measurement: str) -> str:
-    """Clustered by series: a unit's history is read without that of the others."""
-    return (
-        f'CREATE TABLE IF NOT EXISTS "{measurement}" ('
-        "series INTEGER, time INTEGER, fields TEXT NOT NULL, PRIMARY KEY (series, time)) WITHOUT ROWID"
-    )
-
-
-@lru_cache(maxsize=64)
-def _upsert(measurement: str) -> str:
-    """Insert, or merge the fields into those that are there; an equal point is not written again."""
-    return (
-        f'INSERT INTO "{measurement}" VALUES (?, ?, ?) ON CONFLICT (series, time) DO UPDATE '  # noqa: S608
-        "SET fields = json_patch(fields, excluded.fields) WHERE fields <> excluded.fields"
-    )
+def _file_of(point: Point) -> str:
+    return month_of(point.time) if point.measurement in MONTHLY else CATALOG
 
 
 def month_of(instant: Instant) -> str:

@@ -3,10 +3,12 @@
 The docstrings are the specification; ``tests/contract/historian`` holds every implementation to them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from historian.fact_columns import FactColumns
 from historian.point import Point, Query, WriteReport
+from historian.schema import Grain
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import Instant
 
@@ -47,6 +49,10 @@ class Historian(Protocol):
 
     def samples(self, enterprise: str, unit: str, start: Instant | None, end: Instant | None) -> SampleColumns:
         """A unit's samples of [start, end) as columns; None is open. What ``SampleColumns.of`` makes of ``read``."""
+        ...
+
+    def facts(self, grain: Grain, where: Mapping[str, str], start: Instant | None, end: Instant | None) -> FactColumns:
+        """The facts of [start, end) that have these tags, as columns. What ``FactColumns.of`` makes of ``read``."""
         ...
 
     def count(self, query: Query) -> int:

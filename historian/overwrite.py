@@ -18,6 +18,8 @@ def changes(stored: Iterable[Fact], derived: Iterable[Fact]) -> list[Fact]:
     Both hold one fact per identity and cover the same slices. Empty when nothing changes.
     """
     before = {(fact.unit, *fact.key): fact for fact in stored}
+    if not before:  # as in a backfill
+        return [fact for fact in map(_sparse, derived) if fact.elements]
     after = {(fact.unit, *fact.key): fact for fact in derived}
     written = []
     for key in before | after:
@@ -26,6 +28,11 @@ def changes(stored: Iterable[Fact], derived: Iterable[Fact]) -> list[Fact]:
         if difference := _difference(old, new):
             written.append(Fact(*key, difference))
     return written
+
+
+def _sparse(fact: Fact) -> Fact:
+    kept = sparse(fact.elements)
+    return fact if len(kept) == len(fact.elements) else replace(fact, elements=kept)
 
 
 def _difference(old: Elements, new: Elements) -> Elements:

@@ -138,7 +138,7 @@ def _status(quality: str, reason: str) -> Status:
 def fact_point(enterprise: str, grain: Grain, fact: Fact) -> Point:
     """A fact, or what ``overwrite.changes`` found of it, as a point; every given column is written, zeros too."""
     tags = _fact_tags(enterprise, fact.unit, fact.shift, fact.product)
-    return Point(grain, tags, fact.time, {name: float(value) for name, value in fact.elements.items()})
+    return Point(grain, tags, fact.time, fact.elements)
 
 
 @lru_cache(maxsize=65_536)
@@ -161,7 +161,7 @@ def facts_of(points: Iterable[Point]) -> list[Fact]:
 
 def sparse(elements: Mapping[str, float]) -> Elements:
     """Elements as they read back from the store: no zero columns, no instant without its maximum."""
-    kept = {name: value for name, value in elements.items() if value}
+    kept = dict(elements) if all(elements.values()) else {name: value for name, value in elements.items() if value}
     _drop_lone_instants(kept)
     return kept
 

@@ -14,6 +14,7 @@ import msgspec
 
 from historian.point import Point, Query
 from historian.schema import TAG_KEYS
+from shopfloor.equipment import LEVELS
 
 TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS series ("
@@ -39,7 +40,8 @@ class SeriesBook:
         self._last = 0
         self._ids: dict[SeriesKey, int] = {}
         self._tags: dict[int, Mapping[str, str]] = {}
-        self._members: defaultdict[str, list[int]] = defaultdict(list)
+        self._members: defaultdict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
+        """Of a measurement, and of each of its units (tag values of ``LEVELS``), the numbers."""
 
     def refresh(self, db: sqlite3.Connection) -> None:
         """Take in what was added since, by this or another process."""
@@ -50,7 +52,9 @@ class SeriesBook:
                 tags = dict(zip(TAG_KEYS[measurement], values, strict=True))
                 self._tags[number] = tags
                 self._ids[measurement, tuple(values)] = number
-                self._members[measurement].append(number)
+                self._members[measurement, ()].append(number)
+                if unit := _unit(tags):
+                    self._members[measurement, unit].append(number)
                 self._last = number
 
     def add(self, db: sqlite3.Connection, keys: Iterable[SeriesKey]) -> None:
@@ -72,5 +76,10 @@ class SeriesBook:
 
     def select(self, query: Query) -> list[int]:
         """The known series that a query is about."""
-        wanted = query.where.items()
-        return [number for number in list(self._members[query.measurement]) if wanted <= self._tags[number].items()]
+        wanted, members = query.where.items(), self._members.get((query.measurement, _unit(query.where)), ())
+        return [number for number in list(members) if wanted <= self._tags[number].items()]
+
+
+def _unit(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """A unit's tag values; empty where they do not all occur."""
+    return tuple(map(tags.__getitem__, LEVELS)) if all(map(tags.__contains__, LEVELS)) else ()

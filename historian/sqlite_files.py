@@ -5,10 +5,10 @@ The floor under the embedded store of *points* (registers -> samples -> messages
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from shopfloor.errors import Backpressure, ServiceUnavailable, ShopfloorError
 
@@ -32,7 +32,9 @@ _PASSING: Final = frozenset(
 class SqliteFiles:
     """Connections to many files of one folder. Each is used by one thread at a time, then waits for the next user."""
 
-    def __init__(self, busy_timeout_s: float) -> None:
+    def __init__(self, busy_timeout_s: float, functions: Mapping[str, Callable[..., Any]]) -> None:
+        """``functions`` are called by SQL, each with three arguments."""
+        self._functions = functions
         self._busy_timeout_s = busy_timeout_s
         self._lock = threading.Lock()
         self._idle: list[tuple[Path, sqlite3.Connection]] = []
@@ -92,6 +94,8 @@ class SqliteFiles:
             with closing(db.execute("PRAGMA journal_mode = WAL")) as mode:
                 mode.fetchone()
             db.execute("PRAGMA synchronous = FULL")
+            for name, function in self._functions.items():
+                db.create_function(name, 3, function, deterministic=True)
         except BaseException:
             db.close()
             raise

@@ -6,6 +6,7 @@ them the marks that their intervals are done.
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -46,6 +47,8 @@ class DerivationPass:
         self._enterprise = enterprise
         self.owed = owed
         self._now = now
+        self.cpu_s = 0.0
+        """What ``run`` has cost its thread."""
         self._stopped = threading.Event()
         self._waiting: list[tuple[UnitDerivation, list[Point]]] = []
         self._derived: list[Owed] = []
@@ -56,6 +59,7 @@ class DerivationPass:
 
     def run(self) -> None:
         """Derive unit after unit. A unit's chunks are written one by one, short ones of many units together."""
+        began = time.thread_time()
         try:
             for each in self.owed:
                 if not self._derive(each):
@@ -67,6 +71,8 @@ class DerivationPass:
                 if not each.settled:
                     each.derivation.forget()
             raise
+        finally:
+            self.cpu_s += time.thread_time() - began
 
     def _derive(self, owed: Owed) -> bool:
         """False when it was stopped."""

@@ -26,14 +26,15 @@ from shopfloor.instant import Instant
 
 log = logging.getLogger(__name__)
 
-MIN_INTERVAL_S: Final = 5.0
-"""Passes begin at most this often: what arrives meanwhile is derived together."""
-REST: Final = 60.0
-"""After a pass the engine rests this many times its duration, so that live facts cost little ..."""
+SHARE: Final = 0.0007
+"""Seconds of CPU that live facts may cost per unit and second: after a pass the engine rests accordingly ..."""
+MIN_REST_S: Final = 2.0
+"""... so long at least, since what arrives meanwhile is derived together ..."""
 MAX_REST_S: Final = 10.0
 """... but never longer than this."""
-BACKLOG_S: Final = 1.0
-"""A pass that took longer worked on a backlog: the engine rests a third of its time, so that ingest goes on beside."""
+BACKLOG_S: Final = 0.05
+"""A pass that cost more CPU per unit worked on a backlog: the engine rests a third of its time, so that ingest goes on
+beside."""
 POLL_S: Final = 1.0
 """How often the store is asked for statements that other processes put."""
 
@@ -108,12 +109,11 @@ class FactsEngine:
             retry_s = await self._poll()
             due = self._hurry.is_set() or time.monotonic() >= self._next_at
             began = time.monotonic()
-            retry_s = max(retry_s, await self._pass(self._owed() if due else self._urgent()))
+            units = self._owed() if due else self._urgent()
+            busy_s, cpu_s = await self._pass(units)
             if due:
-                spent_s = time.monotonic() - began
-                rest_s = spent_s / 3 if spent_s > BACKLOG_S else min(max(MIN_INTERVAL_S, REST * spent_s), MAX_REST_S)
-                self._next_at = time.monotonic() + rest_s
-            await asyncio.sleep(retry_s)
+                self._next_at = time.monotonic() + rest_s(time.monotonic() - began, cpu_s, len(units))
+            await asyncio.sleep(max(retry_s, busy_s))
 
     async def settle(self) -> None:
         """Return when nothing is dirty, statements included. ``run`` must be running; it does not rest meanwhile."""
@@ -159,18 +159,19 @@ class FactsEngine:
     def _pending(self, unit: str) -> list[Dirty]:
         return self._progress[unit].pending
 
-    async def _pass(self, units: Iterable[str]) -> float:
-        """Derive these units; the seconds to wait when the store was busy, else 0."""
+    async def _pass(self, units: Iterable[str]) -> tuple[float, float]:
+        """Derive these units; the seconds to wait when the store was busy, else 0, and the seconds of CPU spent."""
         owed: list[Owed] = []
         for unit in units:
             progress = self._progress[unit]
             taken, progress.pending = progress.pending, []
             owed.append(Owed(self._units[unit], taken, progress.final_before))
         marks = {each.derivation.unit: self._watermark(each.derivation.unit) for each in owed}
-        retry_s = 0.0
+        retry_s = cpu_s = 0.0
         if owed:
             work = DerivationPass(self._historian, self._enterprise, owed, self._clock.now())
             retry_s = await self._in_thread(work)
+            cpu_s = work.cpu_s
             self._settle_accounts(work, marks)
             if self._delayed and not retry_s:
                 self._delayed = False
@@ -179,7 +180,7 @@ class FactsEngine:
             self._work.clear()
             self._hurry.clear()
             self._idle.set()
-        return retry_s
+        return retry_s, cpu_s
 
     def _settle_accounts(self, work: DerivationPass, marks: Mapping[str, Instant | None]) -> None:
         for each in work.owed:
@@ -210,3 +211,9 @@ class FactsEngine:
         if not self._delayed:
             self._delayed = True
             log.warning("facts wait for the historian: %s", busy)
+
+
+def rest_s(spent_s: float, cpu_s: float, units: int) -> float:
+    """Seconds until the next pass, after one over so many units."""
+    each_s = cpu_s / max(units, 1)
+    return spent_s / 3 if each_s > BACKLOG_S else min(max(each_s / SHARE, MIN_REST_S), MAX_REST_S)

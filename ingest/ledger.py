@@ -2,14 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from historian.historian import Historian
 from historian.point import Query
 from historian.records import unit_query
-from historian.schema import AGENT, LEDGER_OLDEST, Measurement
+from historian.schema import AGENT, LEDGER_OLDEST, OUTBOX, Measurement
 from shopfloor.instant import MINUTE, Instant, floor_to
 from shopfloor.plant import Plant
+
+_RECENT: Final = 1_000
+"""Reports looked at: one per outbox and minute. An outbox that has been silent for longer holds nothing back."""
 
 
 @dataclass(slots=True)
@@ -42,14 +45,15 @@ def stored_samples(historian: Historian, plant: Plant, agent: str) -> int:
     return sum(historian.count(unit_query(Measurement.SAMPLES, plant.enterprise, unit)) for unit in units)
 
 
-def stored_watermark(historian: Historian, agent: str, before: Instant | None = None) -> Instant | None:
-    """The oldest source time that an agent might still hold, as last stored (blocking); None when it never told.
+def stored_watermark(historian: Historian, agent: str, now: Instant, before: Instant | None = None) -> Instant | None:
+    """The oldest source time that any outbox of an agent might still hold, as last stored; None when none ever told.
 
-    With ``before``, an instant of the ingest clock: as stored before that instant's minute.
+    With ``before``, an instant of the ingest clock: as stored before that instant's minute. Never later than ``now``:
+    an outbox that owes nothing for ever, as a replayed file's, knows nothing of the future. Blocking.
     """
     end = None if before is None else floor_to(before, MINUTE)
-    query = Query(Measurement.LEDGER, {AGENT: agent}, None, end, (LEDGER_OLDEST,), descending=True, limit=1)
-    for latest in historian.read(query):
-        minute = Query(Measurement.LEDGER, {AGENT: agent}, latest.time, latest.time + 1, (LEDGER_OLDEST,))
-        return min(int(float(point.fields[LEDGER_OLDEST])) for point in historian.read(minute))
-    return None
+    query = Query(Measurement.LEDGER, {AGENT: agent}, None, end, (LEDGER_OLDEST,), descending=True, limit=_RECENT)
+    told: dict[str, Instant] = {}
+    for point in historian.read(query):
+        told.setdefault(point.tags[OUTBOX], int(float(point.fields[LEDGER_OLDEST])))
+    return min(now, *told.values()) if told else None

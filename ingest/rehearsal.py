@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from historian.admission import fault
+from historian.fact_columns import FactColumns
 from historian.historian import Historian
 from historian.point import Point, Query, WriteReport
+from historian.schema import Grain
 from historian.series import SeriesKey, key_of
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import Instant
@@ -51,6 +53,9 @@ class Rehearsal:
 
     def samples(self, enterprise: str, unit: str, start: Instant | None, end: Instant | None) -> SampleColumns:
         return self._historian.samples(enterprise, unit, start, end)
+
+    def facts(self, grain: Grain, where: Mapping[str, str], start: Instant | None, end: Instant | None) -> FactColumns:
+        return FactColumns.of(self.read(Query(grain, where, start, end)))
 
     def close(self) -> None:
         self._written.clear()

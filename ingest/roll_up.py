@@ -3,8 +3,9 @@
 Of the facts of registers -> samples -> messages -> points -> facts -> KPIs -> panels: one merge rule for all grains.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from historian.overwrite import changes
 from historian.schema import Grain
@@ -16,6 +17,15 @@ from shopfloor.plant import WorkUnit
 
 Stored = Callable[[Grain, Instant, Instant], list[Fact]]
 """The unit's stored facts of a grain in [start, end)."""
+
+
+Shifts = Callable[[Instant, Instant], Sequence[ShiftWindow]]
+"""The unit's shifts that touch [start, end)."""
+
+
+def shifts_of(unit: WorkUnit) -> Shifts:
+    """``shift_windows`` of one unit, which remembers what was asked lately."""
+    return lru_cache(maxsize=64)(partial(shift_windows, unit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +40,16 @@ class ShiftChange:
 class RollUp:
     """Compares one window of fresh facts with the store, grain by grain."""
 
-    def __init__(self, unit: WorkUnit, stored: Stored, window: Window, fresh: list[Fact]) -> None:
-        self._unit = unit
+    def __init__(self, unit: str, shifts: Shifts, stored: Stored, window: Window, fresh: list[Fact]) -> None:
+        self.unit = unit
+        """The unit's path."""
+        self._shifts = shifts
         self._stored = stored
         self._start, self._end = window
         self._fresh = fresh
         self._minutes = changes(stored(Grain.MINUTE, *window), fresh)
         self.changed_shifts: list[ShiftChange] = []
         """The shifts whose facts change. After ``changes``."""
-
-    @property
-    def unit(self) -> str:
-        """The unit's path."""
-        return str(self._unit.path)
 
     def changes(self) -> Iterator[tuple[Grain, list[Fact]]]:
         """What to write, by grain."""
@@ -64,7 +71,7 @@ class RollUp:
         if not moments:
             return
         known = {(each.shift.start, each.shift.shift) for each in self.changed_shifts}
-        for shift in shift_windows(self._unit, min(moments), max(moments) + 1):
+        for shift in self._shifts(min(moments), max(moments) + 1):
             if (shift.start, shift.shift) not in known and _touches(shift, lost, begun):
                 facts = self._facts_of(shift, self._stored(Grain.SHIFT, shift.start, shift.start + 1))
                 yield ShiftChange(shift, facts, facts)
@@ -78,7 +85,7 @@ class RollUp:
         return facts
 
     def _shift_changes(self, first: Instant, last: Instant, hours: list[Fact]) -> Iterator[Fact]:
-        shifts = shift_windows(self._unit, first, last)
+        shifts = self._renewed(first, last)
         low = floor_to(min(shift.pieces[0][0] for shift in shifts), HOUR)
         high = ceil_to(max(shift.end for shift in shifts), HOUR)
         around = [*self._stored(Grain.HOUR, low, first), *hours, *self._stored(Grain.HOUR, last, high)]
@@ -90,17 +97,27 @@ class RollUp:
                 self.changed_shifts.append(ShiftChange(shift, before, after))
                 yield from changed
 
+    def _renewed(self, first: Instant, last: Instant) -> Sequence[ShiftWindow]:
+        """The shifts over the changed hours, and those that lost minutes because they end sooner than they did."""
+        over = self._shifts(first, last)
+        lost = {fact.shift for fact in self._minutes} - {shift.shift for shift in over}
+        if not lost:
+            return over
+        around = self._shifts(first - LONGEST_SHIFT, last + LONGEST_SHIFT)
+        return [shift for shift in around if shift in over or shift.shift in lost]
+
     def _orphans(
         self, stored: Iterable[Fact], first: Instant, last: Instant
     ) -> Iterator[tuple[ShiftWindow, list[Fact]]]:
         """Stored shifts that today's calendar does not have, with what minutes of the old calendar leave of them."""
-        known = {(shift.start, shift.shift) for shift in shift_windows(self._unit, first - LONGEST_SHIFT, last)}
+        known = {(shift.start, shift.shift) for shift in self._shifts(first - LONGEST_SHIFT, last + LONGEST_SHIFT)}
         for time, name in sorted({(fact.time, fact.shift) for fact in stored} - known):
             end = time + LONGEST_SHIFT
             left = [
                 fact
                 for fact in self._between(time, end)
-                if fact.shift == name and not any(each.shift == name for each in _shifts_at(self._unit, fact.time))
+                if fact.shift == name
+                and not any(each.shift == name for each in self._shifts(fact.time, fact.time + MINUTE))
             ]
             shift = ShiftWindow(name, time, ((time, end),))
             yield shift, shift_facts(shift, left)
@@ -119,10 +136,6 @@ class RollUp:
             parts += [fact for fact in mine if low <= fact.time < high]
             parts += [fact for edge in edges if edge[0] < edge[1] for fact in self._between(*edge)]
         return [fact for fact in parts if fact.shift == shift.shift]
-
-
-def _shifts_at(unit: WorkUnit, minute: Instant) -> list[ShiftWindow]:
-    return shift_windows(unit, minute, minute + MINUTE)
 
 
 def _touches(shift: ShiftWindow, losses: Iterable[tuple[Instant, str]], stops: Iterable[Instant]) -> bool:

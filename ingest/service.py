@@ -46,7 +46,9 @@ class IngestService:
             plant.enterprise,
             clock,
             watermark=lambda unit: self._pipeline.watermark(plant.agent_of(unit)),
-            stored_watermark=lambda unit, before: stored_watermark(historian, plant.agent_of(unit), before),
+            stored_watermark=lambda unit, before: stored_watermark(
+                historian, plant.agent_of(unit), clock.now(), before
+            ),
         )
         self._pipeline = Pipeline(self._client, historian, plant, clock, self._letters, on_dirty=self.engine.notify)
 

@@ -26,7 +26,7 @@ from historian.records import (
 from historian.schema import Grain, Measurement
 from ingest.point_tail import PointTail
 from ingest.revisions import Revisions
-from ingest.roll_up import RollUp
+from ingest.roll_up import RollUp, shifts_of
 from ingest.sample_tail import SampleTail
 from ingest.spans import Window, hull
 from ingest.statement_book import StatementBook
@@ -42,7 +42,7 @@ from shopfloor.statement import Statement, StatementKind
 DAY: Final = 24 * HOUR
 WEEK: Final = 7 * DAY
 """The longest stretch derived and written at once, and the longest stop that is looked at as a whole."""
-CHUNK_SAMPLES: Final = 100_000
+CHUNK_SAMPLES: Final = 300_000
 """About so many samples are derived at once, in whole days."""
 _RECENT_STOPS: Final = 20
 _MOVABLE: Final = ("setup_s", "no_order_s")
@@ -59,17 +59,15 @@ class UnitDerivation:
         self._historian = historian
         self._plan = plan
         self.unit = self._unit = plan.path
+        self.reach = plan.reach
+        """Milliseconds by which a sample can change facts beyond its neighbours."""
+        self._shifts = shifts_of(plan.unit)
         self._enterprise = enterprise
         self._samples = SampleTail(historian, enterprise, self._unit)
         self._points = PointTail(historian, enterprise, self._unit)
         self.statements = StatementBook(historian, enterprise, self._unit)
         days = min(max(CHUNK_SAMPLES * plan.unit.device.scan_ms // DAY, 1), WEEK // DAY)
         self._chunk = days * DAY
-
-    @property
-    def reach(self) -> int:
-        """Milliseconds by which a sample can change facts beyond its neighbours."""
-        return self._plan.reach
 
     def forget(self) -> None:
         """Hold nothing of the store in memory: it may have changed, or a write may have failed half-way."""
@@ -100,8 +98,8 @@ class UnitDerivation:
             last = self._samples.last() or end
             low, high = hull((low, high), *((stop.start, stop.end or last) for stop in self._stops_in(start, end)))
         before, after = self._last_readings(low), self._next_readings(high)
-        low = min([low, *(int(sample.times[0]) for sample in before)]) - self._plan.reach
-        high = max([high, *(int(sample.times[0]) for sample in after)]) + self._plan.reach
+        low = min([low, *(int(sample.times[0]) for sample in before)]) - self.reach
+        high = max([high, *(int(sample.times[0]) for sample in after)]) + self.reach
         low, high = widened((low, high), self.statements.overlapping(low, high))
         return floor_to(low, QUARTER), ceil_to(high, QUARTER)
 
@@ -116,7 +114,7 @@ class UnitDerivation:
             return None
         minute = floor_to(first, MINUTE)
         older = facts_of(self._read(Measurement.FACTS, minute - DAY, minute))
-        return ceil_to(first + self._plan.reach, QUARTER) if older else floor_to(first, HOUR)
+        return ceil_to(first + self.reach, QUARTER) if older else floor_to(first, HOUR)
 
     def chunks(self, window: Window) -> Iterator[Window]:
         """The parts of ``window`` that can be derived, each to be written before the next is derived."""
@@ -126,7 +124,7 @@ class UnitDerivation:
             return
         end = min(end, ceil_to(last, QUARTER))
         first = self._samples.first()
-        if first is not None and start < first + self._plan.reach:
+        if first is not None and start < first + self.reach:
             start = max(start, self.derivable_from() or start)
         while start < end:
             cut = min(floor_to(start, HOUR) + self._chunk, end)
@@ -143,7 +141,7 @@ class UnitDerivation:
         derived, window = self._whole_stops(window)
         stops = self._stop_changes(derived, window)
         losses = loss_changes(losses_of(self._read(Measurement.LOSSES, *window)), derived.losses)
-        roll = RollUp(self._plan.unit, self.facts, window, derived.facts)
+        roll = RollUp(self.unit, self._shifts, self.facts, window, derived.facts)
         points = [stop_point(self._enterprise, stop) for stop in stops]
         points += [loss_point(self._enterprise, loss) for loss in losses]
         for grain, facts in roll.changes():
@@ -206,10 +204,10 @@ class UnitDerivation:
         return min(window[0], max(start, floor_to(first, QUARTER))), max(window[1], min(end, ceil_to(last, QUARTER)))
 
     def _derive(self, window: Window) -> Derived:
-        until = window[1] + self._plan.reach
+        until = window[1] + self.reach
         while True:
             stretch = widened(window, self.statements.overlapping(*window))
-            since, until = stretch[0] - self._plan.reach, max(until, stretch[1] + self._plan.reach)
+            since, until = stretch[0] - self.reach, max(until, stretch[1] + self.reach)
             samples = self._with_context(since, until, window)
             told = self.statements.overlapping(since - WEEK, until + WEEK)
             derived = derive(self._plan, samples, window, told)

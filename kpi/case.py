@@ -14,7 +14,7 @@ from kpi.case_values import block
 from kpi.definitions import KPIS
 from kpi.evaluate import quotients, with_sums
 from kpi.flags import record_flags, run_time_missing
-from kpi.formulas import APPARENT, FORMULAS, RATED, SUMS, Formula
+from kpi.formulas import APPARENT, FORMULAS, RATED, SUMS
 from kpi.refusal import BadInput
 
 BLOCKS: Final = ("elements", "measurements", "steps", "tariff", "baseline", "bar")
@@ -127,11 +127,6 @@ def _record(known: Known, bill: Answer | None) -> tuple[dict[str, float], Answer
                 )
     kept = {name: value for name, value in whole.items() if name in have and name not in taken}
     return kept, answer
-
-
-def _zero(formula: Formula, whole: Mapping[str, float]) -> str:
-    needed = (*formula.under, *((formula.needs,) if formula.needs else ()))
-    return next(f"{name} is 0" for name in needed if not whole.get(name))
 
 
 def _same_energy(known: Known, bill: Answer) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kpi.capability import Capability, capability
-from kpi.case_values import block, number, numbers
+from kpi.case_elements import NAMES
+from kpi.case_values import above_0, block, number, numbers
 from kpi.enpi import EnergyPoint, expected, fit
 from kpi.refusal import BadInput
 from kpi.spc import Within
@@ -119,6 +120,8 @@ def tariff(given: object, elements: Mapping[str, float]) -> Answer:
     if isinstance(read.get("peak"), str) and ":" in read["peak"]:
         del read["peak"]  # a plant file's hours; the energy here is already split by them
     values = {name: number(f"tariff.{name}", value) for name, value in read.items()}
+    if values.get("peak_factor") == 0:
+        raise BadInput("tariff.peak_factor is 0; give the factor on the price in the peak hours, such as 1.5")
     peak, off_peak = _energy(values, elements)
     kvarh = values.get("kvarh", elements.get("reactive_kvarh"))
     answer = Answer(kpis=dict.fromkeys(BILL_KPIS))
@@ -167,7 +170,7 @@ def baseline(given: object, elements: Mapping[str, float]) -> Answer:
     if x is None:
         answer.missing = dict.fromkeys(answer.kpis, "baseline.x is not given")
         return answer
-    predicted = expected(line, x, values.get("days", 1.0))
+    predicted = expected(line, x, above_0("baseline.days", values.get("days", 1.0), "give the length in days"))
     answer.kpis["predicted_kwh"] = predicted
     if predicted < 0:
         answer.flags.append("predicted_below_0")
@@ -189,22 +192,25 @@ def bar(given: object) -> Answer:
     read = block("bar", given, ("diameter_mm", "density_kg_per_m3"), {})
     if "diameter_mm" not in read:
         raise BadInput("bar.diameter_mm is not given; write the nominal diameter, or a list of them")
-    density = number("bar.density_kg_per_m3", read.get("density_kg_per_m3", STEEL))
+    density = above_0("bar.density_kg_per_m3", read.get("density_kg_per_m3", STEEL), "steel has 7850")
     sizes = read["diameter_mm"]
     if isinstance(sizes, list):
-        masses = [_bar_mass(number(f"bar.diameter_mm[{n}]", size), density) for n, size in enumerate(sizes, start=1)]
+        masses = [_bar_mass(f"bar.diameter_mm[{n}]", size, density) for n, size in enumerate(sizes, start=1)]
         return Answer(kpis={"bar_kg_per_m": masses})
-    return Answer(kpis={"bar_kg_per_m": _bar_mass(number("bar.diameter_mm", sizes), density)})
+    return Answer(kpis={"bar_kg_per_m": _bar_mass("bar.diameter_mm", sizes, density)})
 
 
 def _driver(driver: object, unit: str, elements: Mapping[str, float]) -> float | None:
     """The element that drives the energy: the one named, else tons of good product."""
     if driver is not None and driver != "mass_t":
+        if driver not in NAMES:
+            raise BadInput(f"baseline.driver is {driver!r}; write the name of an element, such as produced or good_kg")
         return elements.get(str(driver))
     return elements["good_kg"] / 1000 if "good_kg" in elements and unit == "t" else None
 
 
-def _bar_mass(diameter_mm: float, density: float) -> float:
+def _bar_mass(where: str, size: object, density: float) -> float:
+    diameter_mm = above_0(where, size, "give the nominal diameter in mm")
     return math.pi / 4 * diameter_mm**2 * density / 1e6
 
 

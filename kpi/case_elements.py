@@ -158,6 +158,7 @@ def _quantities(where: str, known: Known) -> None:
             raise BadInput(f"{where}: mass_t and good_kg differ; leave one out")
     item = values.pop("planned_run_time_s", None)
     if item is None:
+        _unrated_nothing(values)
         return
     if not item:
         raise BadInput(f"{where}.planned_run_time_s is 0; give the planned seconds per piece")
@@ -166,6 +167,13 @@ def _quantities(where: str, known: Known) -> None:
             rated = item * values[quantity]
             if not math.isclose(values.setdefault(run, rated), rated, rel_tol=1e-6):
                 raise BadInput(f"{where}: {run} is not planned_run_time_s x {quantity}; leave one out")
+
+
+def _unrated_nothing(values: dict[str, float]) -> None:
+    """Nothing made is nothing at any planned run time."""
+    for quantity, run in (("produced", "planned_run_s"), ("good", "good_run_s")):
+        if values.get(quantity) == 0:
+            values.setdefault(run, 0.0)
 
 
 def _has_busy_time(known: Known) -> bool:

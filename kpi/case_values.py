@@ -48,6 +48,14 @@ def number(where: str, value: object, *, negative: bool = False) -> float:
     return found
 
 
+def above_0(where: str, value: object, remedy: str) -> float:
+    """A finite number above 0; raises BadInput with the remedy for 0."""
+    found = number(where, value)
+    if not found:
+        raise BadInput(f"{where} is 0; {remedy}")
+    return found
+
+
 def numbers(where: str, values: object) -> list[float]:
     """A list of finite numbers of any sign."""
     if not isinstance(values, list | tuple):

@@ -95,7 +95,7 @@ _LINES: Final = (
     _other(
         Given.LINE,
         "fall_off_ratio",
-        ("Fall-off ratio", "Rasio susut"),
+        ("Fall-off ratio", "Rasio penyusutan antartahap"),
         "scrap of the step / produced of the first operation",
         "scrap produced",
         iso(18, "Fall-off ratio"),
@@ -137,11 +137,11 @@ _BILL: Final = tuple(
 _BASELINE: Final = tuple(
     _other(Given.BASELINE, kpi, (en, indonesian), formula, elements, "ISO 50006", direction, unit=unit, bounds=bounds)
     for kpi, en, indonesian, formula, elements, direction, unit, bounds in (
-        ("predicted_kwh", "Expected energy", "Energi yang diharapkan", "intercept * days + slope * x", "x", NONE, "kWh",
+        ("predicted_kwh", "Expected energy", "Energi acuan", "intercept * days + slope * x", "x", NONE, "kWh",
          _ANY),
-        ("saving_kwh", "Saving against the baseline", "Penghematan terhadap garis dasar", "predicted_kwh - actual_kwh",
-         "x energy_kwh", UP, "kWh", _ANY),
-        ("enpi", "Energy performance against the baseline", "Kinerja energi terhadap garis dasar",
+        ("saving_kwh", "Saving against the baseline", "Penghematan terhadap baseline energi",
+         "predicted_kwh - actual_kwh", "x energy_kwh", UP, "kWh", _ANY),
+        ("enpi", "Energy performance against the baseline", "Kinerja energi terhadap baseline energi",
          "actual_kwh / predicted_kwh", "x energy_kwh", DOWN, "1", (0.0, None)),
     )
 )

@@ -60,11 +60,14 @@ class KpiReport:
     """What a reader should know before trusting the numbers: ids of ``kpi.flags.FLAGS``."""
 
 
-def evaluate(elements: Mapping[str, float], *, units: frozenset[QuantityUnit] | None = None) -> KpiReport:
+def evaluate(
+    elements: Mapping[str, float], *, units: frozenset[QuantityUnit] | None = None, counted: bool = True
+) -> KpiReport:
     """All KPIs of a merged record.
 
     ``units`` are the quantity units of the products in it, where the caller knows them: with more than one, every KPI
-    of quantities is None and the flag ``mixed_quantity_units`` says so; KPIs of time stay.
+    of quantities is None and the flag ``mixed_quantity_units`` says so; KPIs of time stay. ``counted`` is False where
+    no counter and nobody tells what was made: then KPIs of quantities and of run times are None (``not_counted``).
     """
     whole = with_sums(elements)
     kpis = quotients(whole)
@@ -73,7 +76,9 @@ def evaluate(elements: Mapping[str, float], *, units: frozenset[QuantityUnit] | 
     mixed = units is not None and len(units) > 1
     if mixed:
         kpis.update(dict.fromkeys(COUNTED))
-    return KpiReport(kpis, whole, kpis["coverage"], record_flags(whole, kpis, mixed=mixed))
+    if not counted:
+        kpis.update(dict.fromkeys(COUNTED | RATED))
+    return KpiReport(kpis, whole, kpis["coverage"], record_flags(whole, kpis, mixed=mixed, counted=counted))
 
 
 def evaluate_columns(columns: Mapping[str, Column]) -> dict[str, Column]:

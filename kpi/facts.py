@@ -9,7 +9,7 @@ import numpy as np
 
 from kpi.book import Book
 from kpi.plan import UnitPlan
-from kpi.quantities import widened
+from kpi.quantities import widened, with_quantities
 from kpi.slices import Grid, Key, Window, grid
 from kpi.states import Source, StateInterval, silent_timeline, untrimmed_timeline
 from kpi.stops import STOPS, StopRun, find_stops
@@ -85,7 +85,7 @@ def _booked(
 
 def _span(unit: WorkUnit, window: Window, statements: Sequence[Statement]) -> Window:
     """What the counts of the window's slices depend on: a delta that crosses a border, and stated quantities."""
-    low, high = widened(window, statements)
+    low, high = with_quantities(window, statements)
     return min(low, window[0] - unit.max_age_ms), max(high, window[1] + unit.max_age_ms)
 
 
@@ -100,7 +100,7 @@ def gap_facts(
         return []
     window = start, end
     plan = UnitPlan(unit, {})
-    low, high = widened(window, statements)
+    low, high = with_quantities(window, statements)
     tiles = silent_timeline(unit, low, high, statements=statements)
     cells = grid(tiles, window, (low, high), step)
     if cells is None:

@@ -3,8 +3,10 @@
 A flag is a short stable id; ``FLAGS`` says what each means, and the reference page prints it.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from operator import or_
+from typing import Any, Final
 
 SLACK: Final = 1e-9
 """Relative: how far sums of floats may be apart."""
@@ -18,6 +20,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "good_above_produced": "more good pieces than produced ones: a counter is wrong or counts something else",
     "negative_quantity": "a quantity is negative: a stated correction takes away more than was counted",
     "mixed_quantity_units": "products of several quantity units in one record: KPIs of quantities are null",
+    "not_counted": "no counter and nobody tells quantities: their KPIs are null, a place leaves the unit out",
     "no_failures": "no failure in the window: MTBF, MTTF and MTTR are null, not infinite",
     "assumed_failures": "some failures are unplanned stops that no reason confirms",
     "orders_incomplete": "busy for longer than orders were stated: KPIs over order time are too high",
@@ -34,40 +37,57 @@ FLAGS: Final[Mapping[str, str]] = {
 QUANTITIES: Final = ("produced", "good", "scrap", "rework", "inspected", "first_pass_good", "consumed_kg")
 
 
+UNATTRIBUTED: Final = ("unattributed_produced", "unattributed_good", "unattributed_scrap", "unattributed_energy_kwh")
+
+
 def run_time_missing(elements: Mapping[str, float]) -> bool:
     """Whether pieces were made and no planned run time rates them."""
     return elements.get("produced", 0.0) > 0 and not elements.get("planned_run_s")
 
 
 def record_flags(
-    elements: Mapping[str, float], kpis: Mapping[str, float | None], *, mixed: bool = False
+    elements: Mapping[str, float], kpis: Mapping[str, float | None], *, mixed: bool = False, counted: bool = True
 ) -> tuple[str, ...]:
-    """The flags of a record with its sums and its KPIs. ``mixed``: its quantities are of several units."""
-    get = elements.get
-    effectiveness = kpis["effectiveness"] or 0.0
-    produced, production = get("produced", 0.0), get("production_s", 0.0)
-    busy = get("busy_s", 0.0)
-    raised = {
+    """The flags of a record with its sums and its KPIs.
+
+    ``mixed``: its quantities are of several units; not ``counted``: nothing tells its quantities.
+    """
+    raised = conditions(lambda name: elements.get(name, 0.0), kpis["effectiveness"] or 0.0)
+    if mixed:
+        raised |= {"good_above_produced": False, "mixed_quantity_units": True}
+    if not counted:
+        raised |= {"nothing_produced": False, "not_counted": True}
+    return tuple(flag for flag in FLAGS if raised.get(flag))
+
+
+def conditions(get: Callable[[str], Any], effectiveness: Any) -> dict[str, Any]:
+    """Flag -> whether it is raised, for a record (floats) or for many of them (arrays of one length).
+
+    ``get`` gives an element by name, 0 where there is none; ``effectiveness`` is 0 where it is undefined. Whether
+    quantities are mixed is not told by their numbers.
+    """
+    produced, production, busy, order = get("produced"), get("production_s"), get("busy_s"), get("order_s")
+    unrated = get("planned_run_s") == 0
+    return {
         "effectiveness_above_1": effectiveness > 1 + SLACK,
         "effectiveness_above_1_1": effectiveness > 1.1 * (1 + SLACK),
-        "planned_run_time_missing": run_time_missing(elements),
-        "nothing_produced": production > 0 and not produced and not get("planned_run_s"),
-        "produced_without_running": produced > 0 and not production,
-        "good_above_produced": not mixed and get("good", 0.0) > produced + SLACK * abs(produced),
-        "negative_quantity": any(get(name, 0.0) < 0 for name in QUANTITIES),
-        "mixed_quantity_units": mixed,
-        "no_failures": get("processing_s", 0.0) > 0 and not get("failures"),
-        "assumed_failures": get("assumed_failures", 0.0) > 0,
-        "orders_incomplete": 0 < get("order_s", 0.0) < busy * (1 - SLACK),
-        "unattributed": any(get(name) for name in UNATTRIBUTED),
-        "unscheduled_run": get("unscheduled_run_s", 0.0) > 0,
-        "inferred_time": get("inferred_s", 0.0) > 0,
-        "stated_time": get("stated_s", 0.0) > 0,
-        "stated_quantities": bool(get("stated_produced")),
-        "counter_resets": get("counter_resets", 0.0) > 0,
-        "implausible_counts": get("implausible", 0.0) > 0,
+        "planned_run_time_missing": (produced > 0) & unrated,
+        "nothing_produced": (production > 0) & (produced == 0) & unrated,
+        "produced_without_running": (produced > 0) & (production == 0),
+        "good_above_produced": get("good") > produced + SLACK * abs(produced),
+        "negative_quantity": _any(get(name) < 0 for name in QUANTITIES),
+        "no_failures": (get("processing_s") > 0) & (get("failures") == 0),
+        "assumed_failures": get("assumed_failures") > 0,
+        "orders_incomplete": (order > 0) & (order < busy * (1 - SLACK)),
+        "unattributed": _any(get(name) != 0 for name in UNATTRIBUTED),
+        "unscheduled_run": get("unscheduled_run_s") > 0,
+        "inferred_time": get("inferred_s") > 0,
+        "stated_time": get("stated_s") > 0,
+        "stated_quantities": get("stated_produced") != 0,
+        "counter_resets": get("counter_resets") > 0,
+        "implausible_counts": get("implausible") > 0,
     }
-    return tuple(flag for flag, up in raised.items() if up)
 
 
-UNATTRIBUTED: Final = ("unattributed_produced", "unattributed_good", "unattributed_scrap", "unattributed_energy_kwh")
+def _any(conditions: Iterable[Any]) -> Any:
+    return reduce(or_, conditions)

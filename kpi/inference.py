@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from kpi.tiles import Readings, Tile, hold
+from kpi.tiles import Readings, Tile, clipped, hold
 from shopfloor.columns import Times, Values
 from shopfloor.instant import MINUTE, SECOND, Instant
 from shopfloor.machine_state import TimeCategory
@@ -96,11 +96,6 @@ def carried(
     border = min(max(until + MEMORY_MS, low), high) if decided is not None else low
     tiles = [Tile(low, border, decided), Tile(border, high, after)]
     return [tile for tile in tiles if tile.start < tile.end]
-
-
-def clipped(tiles: Sequence[Inferred], start: Instant, end: Instant) -> list[Inferred]:
-    """The part of a tiling in [start, end)."""
-    return [Tile(max(low, start), min(high, end), value) for low, high, value in tiles if low < end and high > start]
 
 
 def by_counter(

@@ -118,25 +118,26 @@ STOPPED: Final = frozenset(
 """What the Pareto shows unless told otherwise: known time inside PBT in which nothing was made."""
 
 
-def waterfall(elements: Mapping[str, float]) -> list[LossBar]:
+def waterfall(elements: Mapping[str, float], *, counted: bool = True) -> list[LossBar]:
     """The bars between planned busy time and good run time: PBT - all bars = ``good_run_s``, exactly.
 
-    A unit without a planned run time per item has an ``unrated`` bar in place of the speed bar: how fast it ran cannot
-    be told.
+    A unit without a planned run time per item, or whose quantities nothing tells (not ``counted``), has an ``unrated``
+    bar in place of the speed bar: how fast it ran cannot be told.
     """
     whole = with_sums(elements)
-    bars = [LossBar(bar, _BARS[bar][0], seconds, _BARS[bar][1]) for bar, seconds in _lost(whole).items()]
+    rated = counted and not run_time_missing(whole)
+    bars = [LossBar(bar, _BARS[bar][0], seconds, _BARS[bar][1]) for bar, seconds in _lost(whole, rated=rated).items()]
     return _closed(bars, whole["planned_busy_s"], whole.get("good_run_s", 0.0))
 
 
-def six_big_losses(elements: Mapping[str, float]) -> list[LossBar]:
+def six_big_losses(elements: Mapping[str, float], *, counted: bool = True) -> list[LossBar]:
     """Nakajima's six, and what of PBT's losses is none of them: together the waterfall's bars, to the last bit.
 
     Breakdown is the time down after failures. Waiting, missing orders and stops that were no failure stand apart, since
     no equipment caused them.
     """
     whole = with_sums(elements)
-    bars = {bar.id: bar.seconds for bar in waterfall(elements)}
+    bars = {bar.id: bar.seconds for bar in waterfall(elements, counted=counted)}
     losses = [
         LossBar(loss, name, math.fsum(bars.get(part, 0.0) for part in parts), factor)
         for loss, (name, factor, parts) in _SIX.items()
@@ -176,7 +177,7 @@ def pareto(
     return rows
 
 
-def _lost(whole: Mapping[str, float]) -> dict[str, float]:
+def _lost(whole: Mapping[str, float], *, rated: bool) -> dict[str, float]:
     get = whole.get
     stopped = get("unplanned_stop_s", 0.0)
     failure = min(max(get("repair_s", 0.0), 0.0), stopped)
@@ -191,7 +192,7 @@ def _lost(whole: Mapping[str, float]) -> dict[str, float]:
         "no_order": get("no_order_s", 0.0),
         "unknown": get("unknown_s", 0.0),
         "micro_stop": get("micro_stop_s", 0.0),
-        "unrated" if run_time_missing(whole) else "speed": running - planned,
+        "speed" if rated else "unrated": running - planned,
         "startup_scrap": startup,
         "quality": planned - good - startup,
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 from kpi.inference import MEMORY_MS, Inferred, Pace, by_counter, by_gauge, carried
 from kpi.plan import ENERGY, STATE, UnitPlan, dated_tiles
-from kpi.tiles import Readings, Tile, heard, hold, overlay
+from kpi.tiles import Readings, Tile, clipped, heard, hold, overlay
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import Instant
 from shopfloor.machine_state import TimeCategory
@@ -45,6 +45,8 @@ def tell(plan: UnitPlan, samples: SampleColumns, pace: Pace, start: Instant, end
             for low, high, value in hold(_signs_of_life(plan, samples), unit.max_age_ms, start, end)
         ]
     states = _states(plan, samples, start, end) if unit.states else [Tile(start, end, NOTHING)]
+    if unit.modes is None and unit.inference is None:
+        return states
     modes = hold(heard(samples, MODE), unit.max_age_ms, start, end) if unit.modes else [Tile(start, end, None)]
     meanings = dated_tiles(unit.modes, start, end)
     return [
@@ -97,7 +99,7 @@ def _told_by_state(rows: Iterable[Coded], start: Instant, end: Instant) -> list[
         else:
             decided, until = None if code is None else codes.value.get(code), high
             tiles.append(Tile(low, high, Told(decided, code, observed, False)))
-    return [Tile(max(low, start), min(high, end), told) for low, high, told in tiles if low < end and high > start]
+    return clipped(tiles, start, end)
 
 
 def _is_transition(code: int, codes: StateMap) -> bool:

@@ -55,6 +55,11 @@ class UnitPlan:
         return tuple(name for name in COUNTERS if name in self.tags and self.tags[name].kind is TagKind.COUNTER)
 
     @property
+    def counts_quantities(self) -> bool:
+        """Whether the unit has a counter of what it makes; else only people can tell."""
+        return any(name in QUANTITIES for name in self.counters)
+
+    @property
     def reach(self) -> int:
         """Milliseconds by which a sample can change facts beyond its neighbours.
 

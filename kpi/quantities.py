@@ -24,13 +24,34 @@ Columns = dict[str, Values]
 
 
 def widened(window: Window, statements: Iterable[Statement]) -> Window:
-    """The window with the whole intervals of the quantities that were stated for a part of it.
+    """The window with the whole intervals of what was stated for a part of it and decides more than its own time.
 
     A stated quantity goes by the running time of its interval: samples of all of it decide the facts of each part.
+    What follows a stated category is a new stop or the rest of the one before it: samples from before it decide.
     """
+    told = list(statements)
+    (low, since), (high, until) = zip(with_quantities(window, told), _with_categories(window, told), strict=True)
+    return min(low, since), max(high, until)
+
+
+def with_quantities(window: Window, statements: Iterable[Statement]) -> Window:
+    """The window with the whole intervals of the quantities that were stated for a part of it."""
     spans = [(each.start, _end(each)) for each in statements if each.kind is StatementKind.QUANTITY]
     reach = [(low, high) for low, high in spans if low < window[1] and high > window[0]]
     return min([window[0], *(low for low, _ in reach)]), max([window[1], *(high for _, high in reach)])
+
+
+def _with_categories(window: Window, statements: Iterable[Statement]) -> Window:
+    """From the start of the unbroken row of categories that ends in the window, to the end of the last in it."""
+    spans = [
+        (each.start, each.end)
+        for each in statements
+        if each.kind is StatementKind.CATEGORY and each.end is not None and each.start < window[1]
+    ]
+    since = min([window[0], *(low for low, high in spans if window[0] <= high < window[1])])
+    while since < window[0] and (before := [low for low, high in spans if low < since <= high]):
+        since = min(before)
+    return since, max([window[1], *(high + 1 for _, high in spans if high >= window[1])])
 
 
 def made(plan: UnitPlan, grid: Grid, counted: Mapping[str, Values], statements: Sequence[Statement]) -> Columns:

@@ -96,7 +96,7 @@ _TIME: Final = (
         notes="Upper bound of the OEE index.",
     ),
     _record("coverage", "Coverage", "Cakupan data", HOUSE, NONE, notes="How much of planned busy time is known."),
-    _record("unknown_share", "Unknown share", "Bagian waktu tak diketahui", HOUSE, DOWN),
+    _record("unknown_share", "Unknown share", "Porsi waktu tak diketahui", HOUSE, DOWN),
     _record(
         "nee_index",
         "NEE index",
@@ -222,16 +222,16 @@ _MATERIAL: Final = (
     ),
     _record("finished_goods_ratio", "Finished goods ratio", "Rasio barang jadi", iso(25, "Finished goods ratio")),
     _record(
-        "production_loss_ratio", "Production loss ratio", "Rasio rugi produksi", iso(27, "Production loss ratio"), DOWN
+        "production_loss_ratio", "Production loss ratio", "Rasio susut produksi", iso(27, "Production loss ratio"), DOWN
     ),
     _record(
         "storage_loss_ratio",
         "Storage and transport loss ratio",
-        "Rasio rugi simpan dan angkut",
+        "Rasio susut simpan dan angkut",
         iso(28, "Storage and transport loss ratio"),
         DOWN,
     ),
-    _record("other_loss_ratio", "Other loss ratio", "Rasio rugi lain", iso(29, "Other loss ratio"), DOWN),
+    _record("other_loss_ratio", "Other loss ratio", "Rasio susut lain", iso(29, "Other loss ratio"), DOWN),
     _record(
         "equipment_load_ratio",
         "Equipment load ratio",
@@ -278,7 +278,7 @@ _RELIABILITY: Final = (
     _record(
         "inherent_availability",
         "Inherent availability",
-        "Ketersediaan melekat",
+        "Ketersediaan inheren",
         "house; MTBF / (MTBF + MTTR)",
         confidence=Confidence.TWO,
     ),
@@ -323,8 +323,8 @@ _ENERGY: Final = (
         high=OPEN,
         notes="Per ton produced, scrap included.",
     ),
-    _record("idle_energy_share", "Idle energy share", "Bagian energi menganggur", HOUSE, DOWN, audience=MANAGER),
-    _record("peak_share", "Peak share", "Bagian waktu beban puncak", HOUSE, DOWN, audience=MANAGER),
+    _record("idle_energy_share", "Idle energy share", "Porsi energi saat menganggur", HOUSE, DOWN, audience=MANAGER),
+    _record("peak_share", "Peak share", "Porsi energi WBP", HOUSE, DOWN, audience=MANAGER),
     _record(
         "energy_cost",
         "Energy cost",

@@ -167,10 +167,13 @@ def _intervals(
     statements: Sequence[Statement],
 ) -> list[StateInterval]:
     spans = [(span.start, span.end, span) for span in calendar_spans(unit, start, end)]
-    tiles = [
-        _interval(unit, low, high, tile.value, span[2], _made(product, order), order.value)
-        for low, high, tile, span, product, order in overlay(start, end, told, spans, products, orders)
-    ]
+    tiles: list[StateInterval] = []
+    known: dict[tuple[Told, Instant, str, Instant], StateInterval] = {}
+    for low, high, tile, span, product, order in overlay(start, end, told, spans, products, orders):
+        key = tile.value, span[0], product.value, order.start
+        if key not in known:
+            known[key] = _interval(unit, low, high, tile.value, span[2], _made(product, order), order.value)
+        tiles.append(StateInterval(low, high, *known[key][2:]))
     if not unit.is_machine:
         return tiles
     path = str(unit.path)

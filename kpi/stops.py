@@ -1,6 +1,7 @@
 """Stops of a timeline: one run per category, reason and statement, with what each means for failures. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, partial
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -57,7 +58,8 @@ def find_stops(plan: UnitPlan, tiles: Sequence[StateInterval]) -> list[StopRun]:
     for tile, end, origin in _stretches(plan.unit, tiles):
         run = _run(plan.unit, tile, end)
         before = list(_same_stop(found, run, origin))
-        run = run._replace(begins=all(part.category is not run.category for part in before))
+        if any(part.category is run.category for part in before):
+            run = run._replace(begins=False)
         if run.failure:
             again = failed is not None and run.start - failed.end < plan.unit.retrip_s * 1000
             run = run._replace(counted=not again and not any(part.failure for part in before))
@@ -69,10 +71,11 @@ def find_stops(plan: UnitPlan, tiles: Sequence[StateInterval]) -> list[StopRun]:
 def _stretches(unit: WorkUnit, tiles: Iterable[StateInterval]) -> Iterator[tuple[StateInterval, Instant, Instant]]:
     """Each run's first tile, its end, and the start of the machine's own stretch around that first tile."""
     told, origin = None, 0
+    category_of = cache(partial(machine_category, unit))
     for (category, _, _), group in groupby(tiles, key=lambda tile: (tile.category, tile.reason, tile.statement)):
         first, first_origin, end = None, 0, 0
         for tile in group:
-            now = machine_category(unit, tile.machine, tile.planned) if unit.is_machine else None
+            now = category_of(tile.machine, tile.planned) if unit.is_machine else None
             if now is not told:
                 told, origin = now, tile.start
             if first is None:
@@ -102,7 +105,7 @@ def _run(unit: WorkUnit, tile: StateInterval, end: Instant) -> StopRun:
     return StopRun(
         tile.start,
         end,
-        TimeCategory(tile.category or TimeCategory.UNKNOWN),
+        tile.category or TimeCategory.UNKNOWN,
         tile.code,
         tile.reason,
         tile.statement,

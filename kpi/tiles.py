@@ -1,6 +1,6 @@
 """Tilings of time, the algebra between samples and facts: half-open stretches that follow each other without a gap."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -93,16 +93,41 @@ def _breaks(times: Times, values: Values, good: Mask, max_age: int) -> Mask:
     return broken
 
 
+def clipped(tiles: Iterable[Tile[T]], start: Instant, end: Instant) -> list[Tile[T]]:
+    """The part of a tiling in [start, end)."""
+    inside = [tile for tile in tiles if max(tile[0], start) < min(tile[1], end)]
+    if inside:
+        inside[0] = inside[0]._replace(start=max(inside[0].start, start))
+        inside[-1] = inside[-1]._replace(end=min(inside[-1].end, end))
+    return inside
+
+
 def overlay(start: Instant, end: Instant, *tilings: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     """The common refinement of tilings of [start, end): (start, end, tile of each)."""
     if start >= end:
         return
     row = [tiling[0] for tiling in tilings]
     moving = [(column, iter(tiling[1:])) for column, tiling in enumerate(tilings) if len(tiling) > 1]
+    if len(moving) == 1:
+        yield from _along(start, end, row, moving[0][0], tilings[moving[0][0]])
+        return
     while start < end:
         until = min([end, *[row[column][1] for column, _ in moving]])
         yield (start, until, *row)
         for column, rest in moving:
             if row[column][1] <= until < end:
                 row[column] = next(rest)
+        start = until
+
+
+def _along(
+    start: Instant, end: Instant, row: Sequence[tuple[Any, ...]], column: int, tiles: Sequence[tuple[Any, ...]]
+) -> Iterator[tuple[Any, ...]]:
+    """The overlay of tilings of which only one changes: the others lie under each of its tiles."""
+    before, after = row[:column], row[column + 1 :]
+    for tile in tiles:
+        until = min(tile[1], end)
+        yield (start, until, *before, tile, *after)
+        if until == end:
+            return
         start = until

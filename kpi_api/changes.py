@@ -16,6 +16,7 @@ from kpi.rollup import LONGEST_SHIFT, shift_windows
 from kpi_api.answers import SignOff
 from kpi_api.grains import common_tags
 from kpi_api.windows import Window
+from shopfloor.clock import Clock
 from shopfloor.instant import Instant
 from shopfloor.plant import Plant, WorkUnit
 from shopfloor.statement import Statement, StatementKind, in_force
@@ -29,8 +30,14 @@ class ShiftChanges:
     """The changes of one shift after it was final."""
 
     window: Window
+    """From its first moment to its last; time without a shift comes in pieces of one local day."""
+    pieces: tuple[tuple[Instant, Instant], ...]
     revisions: tuple[Revision, ...]
     """In order of ``n``."""
+
+    def touches(self, window: Window) -> bool:
+        """Whether any of its time lies in the window."""
+        return any(window.overlaps(start, end) for start, end in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class Standing:
             change.revisions[-1].at >= said.made_at
             for change in self._of(window)
             for said in self.sign_offs
-            if change.window.overlaps(said.start, said.end or change.window.end)
+            if change.touches(Window(said.start, said.end or change.window.end))
         )
 
     @property
@@ -87,16 +94,17 @@ class Standing:
         return not (self.dirty or self.changed or self.sign_offs)
 
     def _of(self, window: Window) -> list[ShiftChanges]:
-        return [change for change in self.changed if window.overlaps(change.window.start, change.window.end)]
+        return [change for change in self.changed if change.touches(window)]
 
 
 class Changes:
     """Reads the standing of units. Safe to call from several threads at once."""
 
-    def __init__(self, plant: Plant, historian: Historian, plans: Mapping[str, UnitPlan]) -> None:
+    def __init__(self, plant: Plant, historian: Historian, plans: Mapping[str, UnitPlan], clock: Clock) -> None:
         self._plant = plant
         self._historian = historian
         self._plans = plans
+        self._clock = clock
 
     def standings(self, units: Sequence[WorkUnit], window: Window, *, signed: bool) -> dict[str, Standing]:
         """Unit -> its standing around a window. Sign-offs are read where ``signed``, and where there are revisions."""
@@ -125,9 +133,12 @@ class Changes:
         return list(newest.values())
 
     def _watermark(self, agent: str) -> Instant | None:
-        """The oldest source time that any outbox of the agent may still hold; None when none ever said."""
-        told = self.reports(agent)
-        return min((int(report[LEDGER_OLDEST]) for report in told if LEDGER_OLDEST in report), default=None)
+        """The oldest source time that any outbox of the agent may still hold; None when none ever said.
+
+        Never later than now: an outbox that owes nothing for ever, as a replayed file's, knows nothing of the future.
+        """
+        told = [int(report[LEDGER_OLDEST]) for report in self.reports(agent) if LEDGER_OLDEST in report]
+        return min(*told, self._clock.now()) if told else None
 
     def _dirty(self) -> dict[str, list[Window]]:
         """Unit -> intervals that wait to be derived. A whole page of done ones ends the search."""
@@ -160,7 +171,7 @@ class Changes:
         for (start, name), changes in shifts.items():
             ordered = tuple(sorted(changes, key=lambda change: change.n))
             found += [
-                ShiftChanges(Window(shift.pieces[0][0], shift.end, name), ordered)
+                ShiftChanges(Window(shift.pieces[0][0], shift.end, name), tuple(shift.pieces), ordered)
                 for shift in shift_windows(unit, start, start + 1)
                 if (shift.start, shift.shift) == (start, name)
             ]

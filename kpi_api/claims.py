@@ -94,6 +94,8 @@ def _in_pieces(plant: Plant) -> bool:
 
 
 def _check_quantities(given: Mapping[str, float], *, whole: bool) -> None:
+    if given and not any(given.values()):
+        raise BadStatement("every quantity is 0: that says nothing", "give what was counted")
     for name, value in given.items():
         if name not in STATED_QUANTITIES:
             raise BadStatement(f"there is no quantity {name!r}", nearest_word(STATED_QUANTITIES, name))
@@ -107,8 +109,16 @@ def _check_quantities(given: Mapping[str, float], *, whole: bool) -> None:
 
 
 def _check_parts(given: Mapping[str, float]) -> None:
-    """More good than produced, or more right at first than inspected, cannot be."""
-    for part, all_of in (("good", "produced"), ("scrap", "produced"), ("first_pass_good", "inspected")):
+    """More good than produced, more right at first than inspected, or more work than attendance cannot be."""
+    if {"produced", "good", "scrap"} <= given.keys() and given["good"] + given["scrap"] > given["produced"] >= 0:
+        detail = f"good + scrap = {given['good'] + given['scrap']:g} is more than produced = {given['produced']:g}"
+        raise BadStatement(detail, "count again: good and scrap are some of produced")
+    for part, all_of in (
+        ("good", "produced"),
+        ("scrap", "produced"),
+        ("first_pass_good", "inspected"),
+        ("work_s", "attendance_s"),
+    ):
         if part in given and all_of in given and given[part] > given[all_of] >= 0:
             detail = f"{part} = {given[part]:g} is more than {all_of} = {given[all_of]:g}"
             raise BadStatement(detail, f"count again: {part} are some of {all_of}")

@@ -186,7 +186,7 @@ def _policy(unit: WorkUnit, window: Window) -> Iterator[str]:
 def _revisions(standings: Mapping[str, Standing], window: Window, kpi: str) -> Iterator[RevisionAnswer]:
     for standing in standings.values():
         for change in standing.changed:
-            if window.overlaps(change.window.start, change.window.end):
+            if change.touches(window):
                 yield from (_revision(each, kpi) for each in change.revisions)
 
 

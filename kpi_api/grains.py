@@ -5,15 +5,19 @@ or a shift cuts from those by minute.
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final
 
+import numpy as np
+
+from historian.fact_columns import FactColumns
 from historian.historian import Historian
-from historian.point import Point, Query
-from historian.records import unit_of, unit_tags
-from historian.schema import PRODUCT, SHIFT, Grain
+from historian.records import unit_tags
+from historian.schema import Grain
 from kpi.rollup import shift_windows
+from kpi_api.merged import Indices, Merged
+from kpi_api.slots import Mask, Slot, Slots, Slotted, joined
 from kpi_api.windows import Window
 from shopfloor.instant import HOUR, Instant, ceil_to, floor_to
 from shopfloor.plant import WorkUnit
@@ -21,21 +25,6 @@ from shopfloor.plant import WorkUnit
 ShiftKey = tuple[Instant, str]
 """Start and name of a shift: what identifies its facts."""
 Stretch = tuple[Instant, Instant]
-
-
-class Slot(NamedTuple):
-    """Whose record it is: of a unit, in one part of time, of one product."""
-
-    unit: str
-    part: int
-    product: str
-
-
-class Row(NamedTuple):
-    """One record and where it belongs."""
-
-    key: Slot
-    elements: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,102 +82,85 @@ class FactReader:
     def __init__(self, historian: Historian) -> None:
         self._historian = historian
 
-    def rows(self, units: Sequence[WorkUnit], how: Cut) -> list[Row]:
-        """The records in the windows of ``how``, in no particular order, zeros and overwritten ones among them."""
+    def rows(self, units: Sequence[WorkUnit], how: Cut) -> Slotted:
+        """The records in the windows of ``how``, by the order of time in each grain, zeros and overwritten ones too."""
         paths = {str(unit.path): unit for unit in units}
         strangers: set[str] = set()
-        rows: list[Row] = []
+        tables: list[Slotted] = []
         if any(owner is not None for owner in how.shifts.values()):
-            rows = self._by_shift(units, how, paths, strangers)
-            if strangers:
-                rows = [row for row in rows if row.key.unit not in strangers]
-        known = [unit for path, unit in paths.items() if path not in strangers]
-        rows += self._finer(known, how)
-        return rows + self._finer([paths[path] for path in strangers], how.by_hour)
+            table, strangers = self._by_shift(units, how)
+            tables.append(table)
+        tables += self._finer([unit for path, unit in paths.items() if path not in strangers], how)
+        return joined([*tables, *self._finer([paths[path] for path in strangers], how.by_hour)])
 
-    def _by_shift(
-        self, units: Sequence[WorkUnit], how: Cut, paths: Mapping[str, WorkUnit], strangers: set[str]
-    ) -> list[Row]:
-        """Facts of whole shifts. A unit with facts of shifts that its calendar no longer has is a stranger."""
+    def _by_shift(self, units: Sequence[WorkUnit], how: Cut) -> tuple[Slotted, set[str]]:
+        """Facts of whole shifts; without the units that have facts of shifts that their calendar no longer has."""
         stamps = [stamp for stamp, _ in how.shifts]
-        series = _Series(paths)
         low, high = how.windows[0].start, how.windows[-1].end
-        rows: list[Row] = []
-        for point in self._read(Grain.SHIFT, units, min(stamps), max(stamps) + 1):
-            mine = series.of(point)
-            if mine is None:
-                continue
-            owner = how.shifts.get((point.time, mine.shift), -1)
-            if owner == -1:
-                if low <= point.time < high and any(point.fields.values()):
-                    strangers.add(mine.unit)
-            elif owner is not None:
-                rows.append(Row(mine.key(owner), point.fields))  # type: ignore[arg-type]
-        return rows
+        facts = self._read(Grain.SHIFT, units, min(stamps), max(stamps) + 1)
+        wanted, owners = _rows_of(facts, units), _windows_of_shifts(facts, how.shifts)
+        odd = np.flatnonzero(wanted & (owners == _NO_SHIFT) & (facts.times >= low) & (facts.times < high))
+        told = [row for row in odd if any(values[row] for values in facts.values.values())]
+        strangers = {facts.series[facts.owners[row]].unit for row in told}
+        if strangers:
+            wanted &= _rows_of(facts, [unit for unit in units if str(unit.path) not in strangers])
+        return _slotted(facts, owners, wanted & (owners >= 0)), strangers
 
-    def _finer(self, units: Sequence[WorkUnit], how: Cut) -> list[Row]:
+    def _finer(self, units: Sequence[WorkUnit], how: Cut) -> Iterator[Slotted]:
         """Hours, and minutes where an edge cuts one."""
         if not units:
-            return []
+            return
         starts = [window.start for window in how.windows]
-        series = _Series({str(unit.path) for unit in units})
-        rows: list[Row] = []
         for low, high in how.fine:
-            for point in self._hours_and_minutes(units, low, high, starts):
-                mine = series.of(point)
-                if mine is not None:
-                    owner = bisect_right(starts, point.time) - 1
-                    rows.append(Row(mine.key(owner), point.fields))  # type: ignore[arg-type]
-        return rows
+            by_minute = cut_hours([low, *(start for start in starts if low < start < high), high])
+            in_minutes = [floor_to(start, HOUR) for start, _ in by_minute]
+            if ceil_to(low, HOUR) < floor_to(high, HOUR):
+                hours = self._read(Grain.HOUR, units, ceil_to(low, HOUR), floor_to(high, HOUR))
+                yield _by_time(hours, starts, _rows_of(hours, units) & ~np.isin(hours.times, in_minutes))
+            for start, end in by_minute:
+                minutes = self._read(Grain.MINUTE, units, start, end)
+                yield _by_time(minutes, starts, _rows_of(minutes, units))
 
-    def _hours_and_minutes(
-        self, units: Sequence[WorkUnit], low: Instant, high: Instant, starts: Sequence[Instant]
-    ) -> Iterator[Point]:
-        by_minute = cut_hours([low, *(start for start in starts if low < start < high), high])
-        in_minutes = {floor_to(start, HOUR) for start, _ in by_minute}
-        if ceil_to(low, HOUR) < floor_to(high, HOUR):
-            hours = self._read(Grain.HOUR, units, ceil_to(low, HOUR), floor_to(high, HOUR))
-            yield from (point for point in hours if point.time not in in_minutes)
-        for start, end in by_minute:
-            yield from self._read(Grain.MINUTE, units, start, end)
-
-    def _read(self, grain: Grain, units: Sequence[WorkUnit], start: Instant, end: Instant) -> list[Point]:
-        return self._historian.read(Query(grain, common_tags(units), start, end))
+    def _read(self, grain: Grain, units: Sequence[WorkUnit], start: Instant, end: Instant) -> FactColumns:
+        return self._historian.facts(grain, common_tags(units), start, end)
 
 
-@dataclass(slots=True)
-class _OneSeries:
-    """Whose facts a series holds, and the keys that its records have been given."""
-
-    tags: Mapping[str, str]
-    """Kept, so that their identity stays theirs."""
-    unit: str
-    shift: str
-    product: str
-    keys: dict[int, Slot]
-
-    def key(self, window: int) -> Slot:
-        """The slot of a record in a window."""
-        found = self.keys.get(window)
-        if found is None:
-            found = self.keys[window] = Slot(self.unit, window, self.product)
-        return found
+_CUT: Final = -1
+"""No window holds the whole shift."""
+_NO_SHIFT: Final = -2
+"""The calendar has no such shift."""
 
 
-class _Series:
-    """The series of wanted units, found by the tags that their points share."""
+def _windows_of_shifts(facts: FactColumns, shifts: Mapping[ShiftKey, int | None]) -> Indices:
+    """For each fact of a shift the window that holds it whole, or why there is none."""
+    stamps, stamp = np.unique(facts.times, return_inverse=True)
+    names = sorted({series.shift for series in facts.series})
+    rows = {at: number for number, at in enumerate(stamps.tolist())}
+    table = np.full((len(stamps), len(names)), _NO_SHIFT, np.int64)
+    for (at, name), owner in shifts.items():
+        if at in rows and name in names:
+            table[rows[at], names.index(name)] = _CUT if owner is None else owner
+    mine = np.array([names.index(series.shift) for series in facts.series], np.int64)
+    return table[stamp, mine[facts.owners]]
 
-    def __init__(self, wanted: Collection[str]) -> None:
-        self._wanted = wanted
-        self._known: dict[int, _OneSeries] = {}
 
-    def of(self, point: Point) -> _OneSeries | None:
-        """The series of a point; None for one of a unit that is not wanted."""
-        tags = point.tags
-        found = self._known.get(id(tags))
-        if found is None:
-            found = self._known[id(tags)] = _OneSeries(tags, unit_of(tags), tags[SHIFT], tags[PRODUCT], {})
-        return found if found.unit in self._wanted else None
+def _rows_of(facts: FactColumns, units: Sequence[WorkUnit]) -> Mask:
+    wanted = {str(unit.path) for unit in units}
+    return np.array([series.unit in wanted for series in facts.series], np.bool_)[facts.owners]
+
+
+def _by_time(facts: FactColumns, starts: Sequence[Instant], wanted: Mask) -> Slotted:
+    return _slotted(facts, np.searchsorted(starts, facts.times, side="right") - 1, wanted)
+
+
+def _slotted(facts: FactColumns, windows: Indices, wanted: Mask) -> Slotted:
+    """The wanted facts as records in windows."""
+    of_series = Slots.of(Slot(series.unit, 0, series.product) for series in facts.series)
+    slots = Slots(
+        of_series.units, of_series.products, of_series.unit[facts.owners], windows, of_series.product[facts.owners]
+    )
+    told = Slotted(slots, Merged(len(facts), facts.values))
+    return told if wanted.all() else told.taken(np.flatnonzero(wanted))
 
 
 def _gaps(start: Instant, end: Instant, covered: Iterable[Stretch]) -> Iterator[Stretch]:

@@ -1,24 +1,26 @@
 """Facts -> KPIs: the items of an answer: which records each merges, what follows from them, and how far to trust it."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from kpi.evaluate import KpiReport, observed_coverage
+from kpi.evaluate import observed_coverage
 from kpi.plan import UnitPlan
 from kpi_api.answers import KpiItem
 from kpi_api.changes import Changes, Standing
 from kpi_api.garbage import collector_resting
-from kpi_api.grains import Slot
+from kpi_api.layout import Item, laid_out
+from kpi_api.merged import Indices
 from kpi_api.places import Place
 from kpi_api.questions import MAX_ITEMS, By, too_many
-from kpi_api.records import Asked, Cutter, RecordReader, Slotted, folded
-from kpi_api.reports import reports
-from kpi_api.rollups import Roles, quantity_units, roles_of, roll_up, run_time_changes, units_of
+from kpi_api.records import Asked, Cutter, RecordReader, folded
+from kpi_api.reports import Report, reports
+from kpi_api.rollups import Roles, quantity_units, roles_of, roll_up, run_time_changes, units_of, untold
 from kpi_api.silence import Silence
+from kpi_api.slots import Slotted
 from kpi_api.windows import Window
 from shopfloor.clock import Clock
 from shopfloor.instant import HOUR
@@ -26,18 +28,7 @@ from shopfloor.plant import Plant, WorkCenter, WorkUnit
 
 Subject = WorkUnit | Place
 _LONGEST_SIGNED = 25 * HOUR
-Key = tuple[object, ...]
-
-
-@dataclass(slots=True)
-class _Item:
-    """One item in the making: its window and the product it is of."""
-
-    window: Window
-    product: str | None = None
-
-
-_Drawn = tuple[list[_Item], list[KpiReport]]
+_Drawn = tuple[Sequence[Item], list[Report]]
 
 
 class KpiReader:
@@ -86,156 +77,121 @@ class KpiReader:
         signed = by is By.SHIFT or hull.end - hull.start <= _LONGEST_SIGNED
         units = list({each.path: each.unit for each in every}.values())
         standings = self._changes.standings(units, hull, signed=signed)
-        mine = _by_unit(told)
-        units_only = [(subject, asked) for subject, asked in questions if not isinstance(subject, Place)]
-        made = self._of_units(units_only, by, told, mine)
+        made = self._of_units([asked for subject, asked in questions if not isinstance(subject, Place)], by, told)
+        finals = _Finals()
         found: list[KpiItem] = []
         for subject, asked in questions:
             roles = roles_of(subject, self._plans) if isinstance(subject, Place) else None
-            drawn = self._of_place(roles, asked, by, told, mine) if roles is not None else made.popleft()
-            found += self._told(subject, drawn, roles, standings)
+            drawn = self._of_place(roles, asked, by, told) if roles is not None else made.popleft()
+            standing = [standings[str(unit.path)] for unit in units_of(subject)]
+            found += self._told(subject, drawn, roles, standing, finals.of(drawn[0], standing))
         return found
 
-    def _of_units(
-        self,
-        questions: Sequence[tuple[Subject, Sequence[Asked]]],
-        by: By,
-        told: Slotted,
-        mine: Mapping[str, Sequence[int]],
-    ) -> deque[_Drawn]:
+    def _of_units(self, questions: Sequence[Sequence[Asked]], by: By, told: Slotted) -> deque[_Drawn]:
         """Items and reports of each unit; all of them are merged and evaluated at once."""
-        owners = np.full(len(told.slots), -1, np.int64)
-        items: list[_Item] = []
-        ends: list[int] = []
-        for _, asked in questions:
-            indices = mine.get(asked[0].path, ())
-            own, places = _items(asked, by, [told.slots[index] for index in indices])
-            owners[np.array(indices, np.int64)] = np.array(places, np.int64) + len(items)
-            items += own
-            ends.append(len(items))
-        made = self._reports(told, owners.tolist(), len(items))
-        return deque((items[low:high], made[low:high]) for low, high in pairwise([0, *ends]))
+        items, owners = laid_out(questions, by, told.slots)
+        ends = np.cumsum([0, *map(len, items)]).tolist()
+        mute = {asked.path for (asked,) in questions if asked.unit.is_machine and not self._counts(asked.path)}
+        silent = untold(mute, told.slots, told.records)
+        counted = [asked.path not in silent for (asked,), own in zip(questions, items, strict=True) for _ in own]
+        made = self._reports(told, owners, ends[-1], counted)
+        return deque((own, made[low:high]) for own, (low, high) in zip(items, pairwise(ends), strict=True))
 
-    def _of_place(
-        self, roles: Roles, asked: Sequence[Asked], by: By, told: Slotted, mine: Mapping[str, Sequence[int]]
-    ) -> _Drawn:
+    def _of_place(self, roles: Roles, asked: Sequence[Asked], by: By, told: Slotted) -> _Drawn:
         """Items and reports of a place, rolled up from its units."""
-        indices = [index for each in asked for index in mine.get(each.path, ())]
-        slots = [told.slots[index] for index in indices]
+        mine = told.taken(np.flatnonzero(told.slots.of_units({each.path for each in asked})))
         parts = {each.path: each.how.windows for each in asked}
-        rolled = roll_up(roles, slots, told.records.taken(indices), lambda slot: parts[slot.unit][slot.part].start)
-        items, owners = _items(asked, by, slots)
-        return items, self._reports(Slotted(slots, rolled), owners, len(items))
+        silent = untold(roles.mute, mine.slots, mine.records)
+        kept = roles if silent == roles.counts else replace(roles, counts=roles.counts - silent)
+        rolled = roll_up(kept, mine.slots, mine.records, lambda slot: parts[slot.unit][slot.part].start)
+        (items,), owners = laid_out([asked], by, mine.slots)
+        counted = [not silent or kept is not roles] * len(items)
+        made = self._reports(Slotted(mine.slots, rolled), owners, len(items), counted)
+        return items, [_left_out(report) for report in made] if silent and kept is not roles else made
 
-    def _reports(self, told: Slotted, owners: Sequence[int], size: int) -> list[KpiReport]:
+    def _reports(self, told: Slotted, owners: Indices, size: int, counted: Sequence[bool]) -> list[Report]:
         mixed = quantity_units(told.slots, told.records, owners, size, self._plant.products)
-        return reports(folded(told, owners, size), mixed)
+        return reports(folded(told, owners, size), mixed, counted)
+
+    def _counts(self, path: str) -> bool:
+        return self._plans[path].counts_quantities
 
     def _told(
-        self, subject: Subject, drawn: _Drawn, roles: Roles | None, standings: Mapping[str, Standing]
+        self, subject: Subject, drawn: _Drawn, roles: Roles | None, standing: Sequence[Standing], finals: Sequence[bool]
     ) -> Iterator[KpiItem]:
-        standing = [standings[str(unit.path)] for unit in units_of(subject)]
+        path = subject.path if isinstance(subject, Place) else str(subject.path)
         calm = all(each.calm for each in standing)
-        for item, report in zip(*drawn, strict=True):
-            yield self._item(subject, item, report, roles, standing, calm=calm)
+        by_observation = not any(unit.is_machine for unit in _counted(subject))
+        for item, report, final in zip(*drawn, finals, strict=True):
+            window = item.window
+            yield KpiItem(
+                unit=path,
+                start=window.start,
+                end=window.end,
+                shift=window.shift,
+                period=window.period,
+                product=item.product,
+                kpis=report.kpis,
+                elements=report.elements,
+                coverage=self._observed(subject, report, window) if by_observation else report.coverage,
+                final=final,
+                revision=0 if calm else sum(each.revision(window) for each in standing),
+                flags=report.flags
+                if calm and roles is None and report.observed
+                else _flags(item, report, roles, standing),
+                targets=subject.targets,
+                signed=None if calm or len(standing) != 1 else standing[0].signed(window),
+            )
 
-    def _item(
-        self,
-        subject: Subject,
-        item: _Item,
-        report: KpiReport,
-        roles: Roles | None,
-        standing: Sequence[Standing],
-        *,
-        calm: bool,
-    ) -> KpiItem:
-        window = item.window
-        flags = [*report.flags]
-        if not calm and any(each.changed_after_sign_off(window) for each in standing):
-            flags.append("changed_after_sign_off")
-        if roles is not None and roles.by_meters and report.elements.get("energy_kwh"):
-            flags.append("energy_of_meters")
-        if not report.elements.get("observed_s"):
-            flags.append("no_data")
-        return KpiItem(
-            unit=subject.path if isinstance(subject, Place) else str(subject.path),
-            start=window.start,
-            end=window.end,
-            shift=window.shift,
-            period=window.period,
-            product=item.product,
-            kpis=report.kpis,
-            elements=report.elements,
-            coverage=self._coverage(subject, report, window),
-            final=all(each.final(window) for each in standing),
-            revision=0 if calm else sum(each.revision(window) for each in standing),
-            flags=tuple(flags),
-            targets=subject.targets,
-            signed=None if calm or len(standing) != 1 else standing[0].signed(window),
-        )
-
-    def _coverage(self, subject: Subject, report: KpiReport, window: Window) -> float | None:
-        """Of a meter, and of a place of meters, the observed share of the time that is past."""
-        counted = subject.machines if isinstance(subject, Place) else [subject]
-        if any(unit.is_machine for unit in counted):
-            return report.coverage
+    def _observed(self, subject: Subject, report: Report, window: Window) -> float | None:
+        """Of a meter, and of a place of meters: the observed share of the time that is past."""
+        counted = _counted(subject)
         until = min(self._silence.told_until(unit) for unit in counted)
         observed_to = max(window.start, min(window.end, until))
         whole = observed_coverage(report.elements, window.start, observed_to)
         return None if whole is None else whole / len(counted)
 
 
+def _left_out(report: Report) -> Report:
+    """Some unit of the place is not in its quantities and times."""
+    return report._replace(flags=(*report.flags, "not_counted"))
+
+
+class _Finals:
+    """Which items of a subject are final; subjects that are laid out alike and stand alike share the work."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, tuple[Sequence[Item], list[bool]]] = {}
+        """With the items, so that their identity stays theirs."""
+
+    def of(self, items: Sequence[Item], standing: Sequence[Standing]) -> list[bool]:
+        """One word for each item."""
+        if not all(each.calm for each in standing):
+            return _final(items, standing)
+        key = id(items), frozenset((each.watermark, each.reach) for each in standing)
+        if key not in self._known:
+            self._known[key] = items, _final(items, standing)
+        return self._known[key][1]
+
+
+def _final(items: Sequence[Item], standing: Sequence[Standing]) -> list[bool]:
+    return [all(each.final(item.window) for each in standing) for item in items]
+
+
+def _flags(item: Item, report: Report, roles: Roles | None, standing: Sequence[Standing]) -> tuple[str, ...]:
+    flags = [*report.flags]
+    if any(each.changed_after_sign_off(item.window) for each in standing):
+        flags.append("changed_after_sign_off")
+    if roles is not None and roles.by_meters and report.elements.get("energy_kwh"):
+        flags.append("energy_of_meters")
+    if not report.observed:
+        flags.append("no_data")
+    return tuple(flags)
+
+
+def _counted(subject: Subject) -> Sequence[WorkUnit]:
+    return subject.machines if isinstance(subject, Place) else [subject]
+
+
 def _lines(subjects: Sequence[Subject]) -> list[WorkCenter]:
     return [line for subject in subjects if isinstance(subject, Place) for line in subject.lines]
-
-
-def _by_unit(told: Slotted) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for index, slot in enumerate(told.slots):
-        found.setdefault(slot.unit, []).append(index)
-    return found
-
-
-def _items(asked: Sequence[Asked], by: By, slots: Sequence[Slot]) -> tuple[list[_Item], list[int]]:
-    """The items of one subject in order of time, and for each of its records the item that it belongs to."""
-    items: dict[Key, _Item] = {}
-    keys: dict[tuple[str, int], Key] = {}
-    for each in asked:
-        for index, key in enumerate(_keys(each.windows, by)):
-            window, known = each.windows[index], items.get(key)
-            if known is None:
-                items[key] = _Item(window)
-            else:
-                wide = replace(
-                    known.window, start=min(known.window.start, window.start), end=max(known.window.end, window.end)
-                )
-                known.window = wide
-            keys[each.path, index] = key
-    parts = {each.path: each.owners for each in asked}
-    if by is By.PRODUCT:
-        return _by_product(items, slots)
-    ordered = sorted(items, key=lambda key: items[key].window.start)
-    place = {key: number for number, key in enumerate(ordered)}
-    owners = [place[keys[slot.unit, parts[slot.unit][slot.part]]] for slot in slots]
-    return [items[key] for key in ordered], owners
-
-
-def _by_product(items: Mapping[Key, _Item], slots: Sequence[Slot]) -> tuple[list[_Item], list[int]]:
-    (whole,) = items.values()
-    products = sorted({slot.product for slot in slots})
-    place = {product: number for number, product in enumerate(products)}
-    return [_Item(whole.window, product) for product in products], [place[slot.product] for slot in slots]
-
-
-def _keys(windows: Sequence[Window], by: By) -> Iterator[Key]:
-    """What makes windows of units with different calendars one item: the same day, week, month or shift by name."""
-    seen: Counter[Key] = Counter()
-    for window in windows:
-        if by is By.SHIFT:
-            key: Key = (window.period, window.shift)
-            seen[key] += 1
-            yield (*key, seen[key])
-        elif window.period is not None:
-            yield (window.period,)
-        else:
-            yield (window.start if by is By.HOUR else 0,)

@@ -92,8 +92,8 @@ class LossReader:
         return [
             LossAnswer(
                 item,
-                tuple(waterfall(item.elements)),
-                tuple(six_big_losses(item.elements)),
+                tuple(waterfall(item.elements, counted=_is_counted(item))),
+                tuple(six_big_losses(item.elements, counted=_is_counted(item))),
                 tuple(pareto(self._stated(bucket), self._plant.reasons)),
             )
             for item, bucket in zip(items, buckets, strict=True)
@@ -148,3 +148,8 @@ def _reason_item(whole: KpiItem, key: tuple[str, str], lost: tuple[float, float]
         kpis={"loss_ratio": lost[0] / busy if busy else None},
         elements={LOST_S: lost[0], LOST_COUNT: lost[1]},
     )
+
+
+def _is_counted(item: KpiItem) -> bool:
+    """Whether any quantity is known: a place may leave out the units of which none is."""
+    return "not_counted" not in item.flags or bool(item.elements.get("planned_run_s"))

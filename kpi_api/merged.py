@@ -1,6 +1,6 @@
 """Facts -> KPIs: many additive records merged at once, column by column. The rule is that of ``shopfloor.additive``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shopfloor.additive import COLUMNS, Elements, Merge, at_column
 
 Numbers = NDArray[np.float64]
-Slots = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 _MAXIMA = tuple(column.name for column in COLUMNS.values() if column.merge is Merge.MAX)
 _TRAVELLERS = frozenset({*_MAXIMA, *map(at_column, _MAXIMA)})
@@ -35,18 +35,19 @@ class Merged:
         table = _table(records, {name: number for number, name in enumerate(kept)})
         return cls(len(records), dict(zip(kept, table, strict=True))).fold(np.array(slots, np.int64), size)
 
-    def fold(self, slots: Slots, size: int) -> "Merged":
+    def fold(self, slots: Indices, size: int) -> "Merged":
         """Merge each of these records into a slot of a smaller table; slot -1 leaves it out."""
-        keep = slots >= 0
-        into = slots[keep]
+        if (slots < 0).any():
+            keep = np.flatnonzero(slots >= 0)
+            return self.taken(keep).fold(slots[keep], size)
         folded: dict[str, Numbers] = {}
         for name, values in self.columns.items():
             if name not in _TRAVELLERS:
-                folded[name] = np.asarray(np.bincount(into, values[keep], size), np.float64)
+                folded[name] = np.asarray(np.bincount(slots, values, size), np.float64)
         for name in _MAXIMA:
             if name in self.columns:
                 at = self.columns.get(at_column(name), np.zeros(self.size))
-                folded[name], folded[at_column(name)] = _maxima(into, self.columns[name][keep], at[keep], size)
+                folded[name], folded[at_column(name)] = _maxima(slots, self.columns[name], at, size)
         return Merged(size, folded)
 
     @cached_property
@@ -54,9 +55,9 @@ class Merged:
         """A column of zeros."""
         return np.zeros(self.size)
 
-    def taken(self, indices: Sequence[int]) -> "Merged":
+    def taken(self, indices: Sequence[int] | Indices) -> "Merged":
         """Some of the records, in the given order."""
-        chosen = np.array(indices, np.int64)
+        chosen = np.asarray(indices, np.int64)
         return Merged(len(indices), {name: values[chosen] for name, values in self.columns.items()})
 
     def column(self, name: str) -> Numbers:
@@ -75,16 +76,19 @@ class Merged:
             {name: values * factors[name] if name in factors else values for name, values in self.columns.items()},
         )
 
-    @cached_property
+    @property
     def elements(self) -> list[Elements]:
         """The records as mappings, without what is neutral."""
-        names = tuple(self.columns)
-        return [{name: value for name, value in zip(names, row, strict=True) if value} for row in self._rows(names)]
+        return [self.record(index) for index in range(self.size)]
 
-    def _rows(self, names: Sequence[str]) -> Iterator[tuple[float, ...]]:
-        if not names:
-            return iter([()] * self.size)
-        return zip(*(self.columns[name].tolist() for name in names), strict=True)
+    def record(self, index: int) -> Elements:
+        """One record as a mapping, without what is neutral."""
+        row = zip(self.columns, self._rows[index].tolist(), strict=True)
+        return {name: value for name, value in row if value}
+
+    @cached_property
+    def _rows(self) -> NDArray[np.float64]:
+        return np.column_stack([np.zeros((self.size, 0)), *self.columns.values()])
 
 
 def _table(records: Sequence[Mapping[str, float]], places: Mapping[str, int]) -> Numbers:
@@ -101,7 +105,7 @@ def _table(records: Sequence[Mapping[str, float]], places: Mapping[str, int]) ->
     return table
 
 
-def _maxima(slots: Slots, values: Numbers, at: Numbers, size: int) -> tuple[Numbers, Numbers]:
+def _maxima(slots: Indices, values: Numbers, at: Numbers, size: int) -> tuple[Numbers, Numbers]:
     """Per slot the greatest value that is not 0, and its instant: the earliest of several."""
     best, when = np.zeros(size), np.zeros(size)
     there = np.flatnonzero(values)

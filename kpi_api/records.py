@@ -1,15 +1,16 @@
 """Facts -> KPIs: the merged records of many units at once, each in its own windows, silence included."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from historian.historian import Historian
-from kpi_api.grains import Cut, FactReader, Row, Slot, calendar_key, cut
-from kpi_api.merged import Merged
+from kpi_api.grains import Cut, FactReader, calendar_key, cut
+from kpi_api.merged import Indices, Merged, Numbers
 from kpi_api.questions import By
 from kpi_api.silence import Silence
+from kpi_api.slots import Row, Slotted, joined
 from kpi_api.windows import Window, slices, split_at
 from shopfloor.instant import Instant
 from shopfloor.machine_state import TimeCategory
@@ -54,14 +55,6 @@ class Cutter:
         return Asked(unit, *self._known[key])
 
 
-@dataclass(frozen=True, slots=True)
-class Slotted:
-    """Merged records, one for each unit, part and product."""
-
-    slots: list[Slot]
-    records: Merged
-
-
 class RecordReader:
     """Reads merged records. Safe to call from several threads at once."""
 
@@ -70,54 +63,46 @@ class RecordReader:
         self._silence = silence
 
     def read(self, questions: Iterable[Asked], now: Instant) -> Slotted:
-        """The records of every question."""
+        """The records of every question, one for each unit, part and product."""
         asked = list({question.path: question for question in questions}.values())
-        rows = self._rows(asked)
-        told = _slotted(rows)
+        told = self._rows(asked).merged()
         untold = self._untold(asked, told, now)
-        return _slotted(rows + untold) if untold else told
+        return joined([told, Slotted.of(untold)]).merged() if untold else told
 
-    def _rows(self, asked: Sequence[Asked]) -> list[Row]:
+    def _rows(self, asked: Sequence[Asked]) -> Slotted:
         alike: dict[int, list[Asked]] = {}
         for question in asked:
             alike.setdefault(id(question.how), []).append(question)
-        return [
-            row
-            for same in alike.values()
-            if same[0].how.windows
-            for row in self._facts.rows([question.unit for question in same], same[0].how)
-        ]
+        return joined(
+            [
+                self._facts.rows([question.unit for question in same], same[0].how)
+                for same in alike.values()
+                if same[0].how.windows
+            ]
+        )
 
     def _untold(self, asked: Sequence[Asked], told: Slotted, now: Instant) -> list[Row]:
         """Records of the time that facts leave open, part by part."""
-        seconds = _seconds(told)
+        seconds = told.sum_by_part(_CATEGORIES)
+        lengths: dict[int, Numbers] = {}
         found: list[Row] = []
         for question in asked:
-            path = question.path
-            windows = [
-                (index, part)
-                for index, part in enumerate(question.how.windows)
-                if (min(part.end, now) - part.start) / 1000 > seconds.get((path, index), 0.0) + _SLACK_S
-            ]
-            found += self._silence.rows(question.unit, windows)
+            how = question.how
+            if id(how) not in lengths:
+                lengths[id(how)] = _lengths_s(how.windows, now)
+            open_s = lengths[id(how)].copy()
+            categorized = seconds.get(question.path, open_s[:0])[: len(open_s)]
+            open_s[: len(categorized)] -= categorized
+            untold = np.flatnonzero(open_s > _SLACK_S).tolist()
+            found += self._silence.rows(question.unit, [(index, how.windows[index]) for index in untold])
         return found
 
 
-def _slotted(rows: Sequence[Row]) -> Slotted:
-    index: dict[Slot, int] = {}
-    owners = [index.setdefault(row.key, len(index)) for row in rows]
-    return Slotted(list(index), Merged.of(owners, [row.elements for row in rows], len(index)))
+def _lengths_s(windows: Sequence[Window], now: Instant) -> Numbers:
+    """What is past of each window."""
+    return np.array([(min(window.end, now) - window.start) / 1000 for window in windows], np.float64)
 
 
-def _seconds(told: Slotted) -> Mapping[tuple[str, int], float]:
-    """Unit and part -> the time that has a category."""
-    found: dict[tuple[str, int], float] = {}
-    for slot, seconds in zip(told.slots, told.records.sum_of(_CATEGORIES).tolist(), strict=True):
-        key = slot.unit, slot.part
-        found[key] = found.get(key, 0.0) + seconds
-    return found
-
-
-def folded(told: Slotted, owners: Sequence[int], size: int) -> Merged:
+def folded(told: Slotted, owners: Sequence[int] | Indices, size: int) -> Merged:
     """The records merged by owner; -1 leaves one out."""
-    return told.records.fold(np.array(owners, np.int64), size)
+    return told.records.fold(np.asarray(owners, np.int64), size)

@@ -1,6 +1,7 @@
 """Facts -> KPIs: the record of a place from the records of its units. Pure.
 
-- Parallel units, and the lines of a larger place, are merged.
+- Parallel units, and the lines of a larger place, are merged; a unit whose quantities nothing tells is left out
+  where others count, for its time without pieces would look like a loss.
 - A serial line is its output unit: its time and its quantities, rated with the line's planned run time (PRI), which is
   given or the bottleneck's: the greatest of its units.
 - Energy is that of the place's machines where any of them counts its own, else that of its meters: never both, so that
@@ -9,16 +10,16 @@
 - The highest demand or power of several units is not that of the place; it stays only where one unit tells it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from kpi.plan import ENERGY, UnitPlan, planned_run_time_s
-from kpi_api.grains import Slot
-from kpi_api.merged import Merged, Numbers
+from kpi_api.merged import Indices, Merged, Numbers
 from kpi_api.places import Place
+from kpi_api.slots import Slot, Slots
 from shopfloor.additive import COLUMNS, Merge, at_column
 from shopfloor.instant import MINUTE, Instant, floor_to
 from shopfloor.plant import NO_PRODUCT, Product, QuantityUnit, WorkCenter, WorkUnit
@@ -58,6 +59,8 @@ class Roles:
     """Units whose energy is the place's."""
     by_meters: bool
     """Whether the energy is that of meters."""
+    mute: frozenset[str]
+    """Those of ``counts`` that have no counter: their quantities are known only where people stated them."""
 
 
 def roles_of(place: Place, plans: Mapping[str, UnitPlan]) -> Roles:
@@ -68,7 +71,14 @@ def roles_of(place: Place, plans: Mapping[str, UnitPlan]) -> Roles:
     inner = {str(unit.path) for line in serial.values() for unit in line.units} - serial.keys()
     counts = {str(unit.path) for unit in place.machines} - inner
     meters = {str(unit.path) for unit in place.units if not unit.is_machine}
-    return Roles(serial, frozenset(counts), frozenset(metered or meters), by_meters=not metered and bool(machines))
+    mute = {path for path in counts if not plans[path].counts_quantities}
+    return Roles(
+        serial,
+        frozenset(counts),
+        frozenset(metered or meters),
+        by_meters=not metered and bool(machines),
+        mute=frozenset(mute),
+    )
 
 
 def _output_path(line: WorkCenter) -> str:
@@ -92,7 +102,13 @@ def run_time_changes(lines: Iterable[WorkCenter]) -> list[Instant]:
     return sorted({floor_to(since, MINUTE) for each in dated if each is not None for since, _ in each.entries})
 
 
-def roll_up(roles: Roles, slots: Sequence[Slot], records: Merged, starts: Callable[[Slot], Instant]) -> Merged:
+def untold(units: Iterable[str], slots: Slots, records: Merged) -> frozenset[str]:
+    """Those of ``units`` in whose records no quantity stands."""
+    made = np.any([records.column(name) != 0 for name in PIECES], axis=0)
+    return frozenset(unit for unit in units if not made[slots.of_units({unit})].any())
+
+
+def roll_up(roles: Roles, slots: Slots, records: Merged, starts: Callable[[Slot], Instant]) -> Merged:
     """Each unit's record as what it gives to the place; merging them gives the place's."""
     counted = _mask(slots, roles.counts)
     energy = _mask(slots, roles.energy)
@@ -109,11 +125,11 @@ def roll_up(roles: Roles, slots: Sequence[Slot], records: Merged, starts: Callab
     return _rated(given, _line_run_times(roles, slots, starts))
 
 
-def _mask(slots: Sequence[Slot], units: frozenset[str]) -> Numbers:
-    return np.array([slot.unit in units for slot in slots], np.float64)
+def _mask(slots: Slots, units: frozenset[str]) -> Numbers:
+    return slots.of_units(units).astype(np.float64)
 
 
-def _line_run_times(roles: Roles, slots: Sequence[Slot], starts: Callable[[Slot], Instant]) -> Numbers:
+def _line_run_times(roles: Roles, slots: Slots, starts: Callable[[Slot], Instant]) -> Numbers:
     """The line's PRI for each slot of an output unit; NaN elsewhere."""
     found = np.full(len(slots), np.nan)
     known: dict[tuple[str, str, Instant], float | None] = {}
@@ -142,18 +158,21 @@ def _rated(records: Merged, run_times: Numbers) -> Merged:
 
 
 def quantity_units(
-    slots: Sequence[Slot], records: Merged, owners: Sequence[int], size: int, products: Mapping[str, Product]
+    slots: Slots, records: Merged, owners: Indices, size: int, products: Mapping[str, Product]
 ) -> list[frozenset[QuantityUnit]]:
     """In which units the quantities of each merged record are counted; a product that is not known is in pieces."""
-    if len({product.quantity_unit for product in products.values()} | {QuantityUnit.PIECE}) == 1:
-        return [frozenset()] * size
-    counted = np.any([records.column(name) != 0 for name in PIECES if name in records.columns], axis=0)
-    found: list[set[QuantityUnit]] = [set() for _ in range(size)]
-    for slot, owner, any_of in zip(slots, owners, np.broadcast_to(counted, len(slots)), strict=True):
-        if owner >= 0 and any_of:
-            product = products.get(slot.product)
-            found[owner].add(product.quantity_unit if product else QuantityUnit.PIECE)
-    return [frozenset(units) for units in found]
+    named = [products.get(product) for product in slots.products]
+    units = [product.quantity_unit if product else QuantityUnit.PIECE for product in named]
+    kinds = tuple(QuantityUnit)
+    counted = np.any([records.column(name) != 0 for name in PIECES], axis=0) & (owners >= 0)
+    bits = np.zeros(size, np.int64)
+    codes = np.array([1 << kinds.index(unit) for unit in units], np.int64)[slots.product]
+    np.bitwise_or.at(bits, owners[counted], codes[counted])
+    known = {
+        code: frozenset(kind for position, kind in enumerate(kinds) if code >> position & 1)
+        for code in set(bits.tolist())
+    }
+    return [known[code] for code in bits.tolist()]
 
 
 def units_of(place: Place | WorkUnit) -> list[WorkUnit]:

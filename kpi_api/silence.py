@@ -12,7 +12,7 @@ from historian.schema import Grain, Measurement
 from historian.statements import statements_of
 from kpi.facts import gap_facts
 from kpi.states import silent_timeline
-from kpi_api.grains import Row, Slot
+from kpi_api.slots import Row, Slot
 from kpi_api.windows import Window
 from shopfloor.clock import Clock
 from shopfloor.instant import HOUR, Instant

@@ -1,7 +1,8 @@
 """People -> statements -> points: what is said is checked, stored with the interval that it touches, and can be undone.
 
 Statements are never changed. Everything that one act writes bears one id but for its last four digits, so that the act
-can be undone as a whole: a statement that replaced another one is undone by saying the other one again.
+can be undone as a whole: a statement that replaced another one is undone by saying the other one again. To undo that
+one in turn is to undo what it says again, not to redo: so every act can be taken back, down to the machine's word.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,8 @@ from shopfloor.statement import Statement, StatementKind, in_force
 
 EXCLUSIVE: Final = frozenset({StatementKind.REASON, StatementKind.CATEGORY, StatementKind.ORDER})
 """Kinds of which only one can hold at a moment."""
+RESTORED: Final = 0x8000
+"""Bit of the last four digits of an id: the statement says again what an undone act had replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +116,22 @@ class Statements:
         if not author:
             raise BadStatement("nobody signs the withdrawal", "send 'author': who says so")
         made_at = self._clock.now()
-        act = [each for each in mine if _act(each) == _act(found)]
-        standing = [each for each in act if each != found and not each.withdrawn]
-        if any(each not in in_force(mine) for each in standing):
+        first = _origin(found, mine)
+        act = [each for each in mine if _act(each) == _act(first)]
+        living = {_origin(each, mine).id: each for each in in_force(mine)}
+        others = [each.id for each in act if each != first and not each.withdrawn]
+        if any(each not in living for each in others):
             detail = "a part of what was stated with it has been replaced since"
             raise Conflict(detail, "withdraw the later statement first: GET /api/v1/statements lists them")
-        back = [history[each.supersedes] for each in act if each.supersedes in history and each.kind is found.kind]
+        standing = [living[each] for each in others]
+        back = [history[each.supersedes] for each in act if each.supersedes in history and each.kind is first.kind]
         undone: list[Statement] = []
         for old in (found, *standing):
             if back:
-                undone.append(_again(back.pop(0), made_at, author, supersedes=old.id))
+                undone.append(_restored(back.pop(0), made_at, author, supersedes=old.id))
             else:
                 undone.append(_withdrawal(old, made_at, author, note))
-        undone += [_again(old, made_at, author) for old in back]
+        undone += [_restored(old, made_at, author) for old in back]
         return self._put([*undone[1:], undone[0]], [found, *standing])
 
     def sign_off(self, unit: str, shift_start: Instant, author: str, note: str = "") -> Receipt:
@@ -208,11 +214,34 @@ class Statements:
 def _numbered(said: Iterable[Statement]) -> list[Statement]:
     """The statements of one act, with ids that tell so."""
     act = str(uuid4())[:-4]
-    return [replace(each, id=f"{act}{number:04x}") for number, each in enumerate(said)]
+    return [replace(each, id=f"{act}{number | _mark(each):04x}") for number, each in enumerate(said)]
 
 
 def _act(statement: Statement) -> str:
     return statement.id[:-4]
+
+
+def _mark(statement: Statement) -> int:
+    """RESTORED or 0."""
+    return int(statement.id[-4:] or "0", 16) & RESTORED
+
+
+def _origin(statement: Statement, others: Iterable[Statement]) -> Statement:
+    """The statement that a restored one says again; any other is its own."""
+    if not _mark(statement):
+        return statement
+    said = _words(statement)
+    same = [each for each in others if not (_mark(each) or each.withdrawn) and _words(each) == said]
+    return max((each for each in same if each.made_at <= statement.made_at), key=_made, default=statement)
+
+
+def _words(statement: Statement) -> Statement:
+    """What it says, without who, when and in place of what."""
+    return replace(statement, id="", author="", made_at=0, supersedes=None)
+
+
+def _made(statement: Statement) -> tuple[Instant, str]:
+    return statement.made_at, statement.id
 
 
 def _end(statement: Statement, now: Instant) -> Instant:
@@ -261,6 +290,10 @@ def _again(
         supersedes=supersedes,
         withdrawn=False,
     )
+
+
+def _restored(old: Statement, made_at: Instant, author: str, *, supersedes: str | None = None) -> Statement:
+    return replace(_again(old, made_at, author, supersedes=supersedes), id=f"{RESTORED:04x}")
 
 
 def _withdrawal(old: Statement, made_at: Instant, author: str, note: str) -> Statement:

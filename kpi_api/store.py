@@ -77,7 +77,7 @@ class Store:
     @cached_property
     def changes(self) -> Changes:
         """What can still change, and what was changed."""
-        return Changes(self.plant, self.historian, self.plans)
+        return Changes(self.plant, self.historian, self.plans, self._clock)
 
     @cached_property
     def timelines(self) -> Timelines:
@@ -192,7 +192,7 @@ class Store:
         found = self.units(unit)[0]
         named = list(months(snapped(start, end), found.timezone))
         told = self.records.read([_asked(found, [window for _, window in named])], self.now())
-        records = folded(told, [slot.part for slot in told.slots], len(named)).elements
+        records = folded(told, told.slots.part, len(named)).elements
         whole = merge(records)
         if "energy_kwh" not in whole and "unattributed_energy_kwh" not in whole:
             return None

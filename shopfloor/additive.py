@@ -112,15 +112,17 @@ def merge(records: Iterable[Mapping[str, float]]) -> Elements:
     return merged
 
 
+_SUMS: Final = frozenset(column.name for column in COLUMNS.values() if column.merge is Merge.SUM)
+_MAXIMA: Final = frozenset(column.name for column in COLUMNS.values() if column.merge is Merge.MAX)
+
+
 def merge_into(merged: Elements, record: Mapping[str, float]) -> None:
     """Merge one record into ``merged``."""
+    held = merged.get
     for name, value in record.items():
-        column = COLUMNS.get(name)
-        if column is None:
-            continue  # the instant of a MAX column travels with its value
-        if column.merge is Merge.SUM:
-            merged[name] = merged.get(name, 0.0) + value
-        else:
+        if name in _SUMS:
+            merged[name] = held(name, 0.0) + value
+        elif name in _MAXIMA:  # its instant travels with it
             _merge_max(merged, record, name, value)
 
 

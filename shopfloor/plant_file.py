@@ -50,7 +50,9 @@ def load(path: Path, template_tags: TemplateTags | None = None) -> Plant:
     plant_doc: doc.PlantDoc | None = None
     if document.data is None and not problems:
         problems.append(((), "is empty; start from plants/ceper/plant.yaml"))
-    if document.data is not None:
+    if document.data is not None and not isinstance(document.data, dict):
+        problems.append(((), "is no plant file: it holds no 'name: value' lines; start from plants/ceper/plant.yaml"))
+    elif document.data is not None:
         try:
             plant_doc = doc.PlantDoc.model_validate(document.data)
         except ValidationError as fault:

@@ -5,7 +5,7 @@ far and in however many steps it is written. All machine time passes only while 
 setups, cycles and repairs pause in a break and go on after it.
 
 Rules that keep the script measurable: trial pieces and the start of an order lie well inside a setup; after each
-interruption a machine runs for some scans, and no piece falls out before the first of them.
+interruption a machine runs (or goes on with its setup) for some scans, and no piece falls out before the first of them.
 """
 
 from bisect import bisect_right
@@ -235,7 +235,7 @@ class Script:
         yield from self._spend(category, BEFORE_TRIAL_MS)
         pitch = (length - BEFORE_ORDER_MS - BEFORE_TRIAL_MS - AFTER_TRIAL_MS) // (trials + 1)
         for _ in range(trials):
-            yield from self._spend(category, pitch)
+            yield from self._spend(category, pitch, least_ms=self._restart_ms)
             self._add_piece(self.orders[-1].product, trial=True, cycle_ms=pitch)
         yield from self._spend(category, pitch + AFTER_TRIAL_MS)
 
@@ -252,10 +252,12 @@ class Script:
             return Outcome.SCRAP
         return Outcome.REWORK if draw < self.parameters.scrap_rate + self.parameters.rework_rate else Outcome.GOOD
 
-    def _spend(self, category: TimeCategory, length_ms: int, alarm: int = 0) -> Iterator[None]:
-        """Stay in one state for so much attended time."""
+    def _spend(self, category: TimeCategory, length_ms: int, alarm: int = 0, *, least_ms: int = 0) -> Iterator[None]:
+        """Stay in one state for so much attended time; for at least ``least_ms`` after each return to it."""
         while length_ms > 0:
             yield from self._rest()
+            if not self.segments or self.segments[-1].category is not category:
+                length_ms = max(length_ms, least_ms)
             step = min(length_ms, self._closes - self._now)
             self._emit(category, step, alarm)
             length_ms -= step

@@ -2,7 +2,8 @@
 
 ``python -m tests.bench_query``. The historian is filled with a year of facts by shift and hour as the engine writes
 them: three shifts a day, two products (a change within one shift of each day), 25 columns a record. Filling is not
-counted, nor is the first question, which opens the files.
+counted, nor is the first question, which opens the files. Each question is asked three times and the quickest counts:
+a busy machine makes the others slower.
 """
 
 import json
@@ -21,6 +22,7 @@ from historian.records import AgentWatermark, fact_point, sample_point, watermar
 from historian.schema import Grain
 from kpi.plan import calendar_spans
 from kpi_api.questions import By
+from kpi_api.schemas import Items, Kpi
 from kpi_api.store import Store
 from shopfloor.calendar import Planned
 from shopfloor.clock import CatchUpClock
@@ -38,6 +40,8 @@ END = START + DAYS * 24 * HOUR
 PRODUCTS = ("brake-disc", "pump-housing")
 PRI_S = {"brake-disc": 42.0, "pump-housing": 65.0}
 GROUP = 20_000
+TIMES = 3
+LIMIT_S = 1.0
 
 
 def fleet(machines: int = MACHINES) -> Plant:
@@ -152,6 +156,28 @@ def _elements(length_s: float, breaks_s: float, product: str, dice: random.Rando
     }
 
 
+def asked(store: Store, unit: str, by: By) -> tuple[float, float]:
+    """Seconds, and seconds of processor time, of one question: the quickest of some."""
+    found = []
+    for _ in range(TIMES):
+        began, used = time.perf_counter(), time.process_time()
+        items = store.kpi_items(unit, START, END, by)
+        found.append((time.perf_counter() - began, time.process_time() - used))
+    seconds, cpu = (round(min(each), 3) for each in zip(*found, strict=True))
+    print(f"{unit} by={by}: {len(items)} items in {seconds:.3f} s, {cpu:.3f} s of processor time", flush=True)
+    return seconds, cpu
+
+
+def as_json(store: Store) -> float:
+    """Processor seconds that the same answer by day takes beyond the items, as JSON."""
+    items = store.kpi_items("*", START, END, By.DAY)
+    used = time.process_time()
+    text = Items[Kpi](items=[Kpi.model_validate(item) for item in items]).model_dump_json()
+    spent = round(time.process_time() - used, 3)
+    print(f"as JSON: {len(text) / 1e6:.0f} MB in {spent:.3f} s more of processor time", flush=True)
+    return spent
+
+
 def main(argv: list[str]) -> int:
     """Fill, ask, print the seconds; exit 1 when a year of 50 machines by day takes a second or more."""
     plant = fleet()
@@ -163,18 +189,13 @@ def main(argv: list[str]) -> int:
         written = 0 if len(argv) > 1 and store.horizons() else fill(historian, plant)
         print(f"filled with {written} points in {time.perf_counter() - began:.1f} s", flush=True)
         store.kpi_items(next(iter(plant.units)), START, START + 24 * HOUR)
-        seconds = {}
-        for by in (By.DAY, By.TOTAL, By.MONTH):
-            began = time.perf_counter()
-            items = store.kpi_items("*", START, END, by)
-            seconds[by.value] = round(time.perf_counter() - began, 3)
-            print(f"by={by}: {len(items)} items in {seconds[by.value]:.3f} s", flush=True)
-        began = time.perf_counter()
-        store.kpi_items("ceper", START, END, By.DAY)
-        seconds["place"] = round(time.perf_counter() - began, 3)
+        found = {by.value: asked(store, "*", by) for by in (By.DAY, By.TOTAL, By.MONTH)}
+        found["place"] = asked(store, plant.enterprise, By.DAY)
+        rendering = as_json(store)
         historian.close()
-    holds = seconds["day"] < 1
-    print(json.dumps({"query_s": seconds, "limit_s": 1, "holds": holds}))
+    query, cpu = ({name: times[index] for name, times in found.items()} for index in (0, 1))
+    holds = query["day"] < LIMIT_S
+    print(json.dumps({"query_s": query, "cpu_s": cpu, "json_cpu_s": rendering, "limit_s": LIMIT_S, "holds": holds}))
     return 0 if holds else 1
 
 

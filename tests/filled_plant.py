@@ -2,10 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from devices.library import load as load_template
 from historian.connect import connect
@@ -62,11 +64,12 @@ class FilledPlant:
 
 @contextmanager
 def filled_plant(directory: Path, *, hours: int = 16) -> Iterator[FilledPlant]:
-    """Fill a new historian in ``directory`` with the last ``hours`` before END."""
+    """A new historian in ``directory`` with the last ``hours`` before END."""
+    files, stored = _files(hours)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
     plant, historian = load(PLANT_FILE), connect(str(directory))
-    stored = sum(fill(historian, plant, unit, hours) for unit in plant.units)
-    watermark = AgentWatermark(AGENT, "a" * 32, END, END - 5 * SECOND, 0)
-    _write(historian, [watermark_point(watermark)])
     ledger = AgentLedger(
         polled=stored + 12, appended=stored + 12, confirmed=stored, in_outbox=12, evicted=0, stored=stored, rejected=0
     )
@@ -75,6 +78,18 @@ def filled_plant(directory: Path, *, hours: int = 16) -> Iterator[FilledPlant]:
         yield FilledPlant(plant, historian, store, ledger)
     finally:
         historian.close()
+
+
+@cache
+def _files(hours: int) -> tuple[Mapping[str, bytes], int]:
+    """The files of a historian that was filled and closed, and its number of samples: deriving it takes seconds."""
+    plant = load(PLANT_FILE)
+    with TemporaryDirectory() as folder:
+        with closing(connect(folder)) as historian:
+            stored = sum(fill(historian, plant, unit, hours) for unit in plant.units)
+            watermark = AgentWatermark(AGENT, "a" * 32, END, END - 5 * SECOND, 0)
+            _write(historian, [watermark_point(watermark)])
+        return {file.name: file.read_bytes() for file in Path(folder).iterdir()}, stored
 
 
 def fill(historian: Historian, plant: Plant, path: str, hours: int) -> int:
@@ -169,7 +184,7 @@ async def settle(filled: FilledPlant) -> None:
     await engine.resume()
     running = asyncio.create_task(engine.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await engine.settle()
     finally:
         running.cancel()

@@ -390,15 +390,16 @@ async def test_a_changed_card_loses_nothing_and_is_not_trimmed_by_the_old_receip
         # the card is changed while nobody receives: only the old card's retained receipt is at the broker
         second = agent_of(works, broker.access_for(AGENT), tmp_path / "card-2.db", CatchUpClock(START + 50_000))
         watcher = MqttClient(broker.access_for(INGEST), "watcher", subscriptions=[SAMPLES_FILTER])
-        async with running(start(second)), watcher:
-            await watcher.wait_connected(PATIENT_S)
-            await second.stop_polling(START + 80_000)
-            async with asyncio.timeout(PATIENT_S):
-                while second.ignored_receipts() == 0:  # noqa: ASYNC110 - a counter, bounded by the timeout
-                    await asyncio.sleep(0.01)
-            assert second.backlog() == 30
-            async with running(start(receiver)):
-                assert await second.drain(PATIENT_S)
+        async with watcher:
+            await watcher.wait_connected(PATIENT_S)  # before the polling begins: its clock waits for nobody
+            async with running(start(second)):
+                await second.stop_polling(START + 80_000)
+                async with asyncio.timeout(PATIENT_S):
+                    while second.ignored_receipts() == 0:  # noqa: ASYNC110 - a counter, bounded by the timeout
+                        await asyncio.sleep(0.01)
+                assert second.backlog() == 30
+                async with running(start(receiver)):
+                    assert await second.drain(PATIENT_S)
     assert first.outbox_id != second.outbox_id
     assert second.ledger_counts().confirmed == 30
     times = [sample.time for sample in receiver.samples(second.outbox_id, works.agents[AGENT].units[0])]

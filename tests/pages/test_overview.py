@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from kpi_api.app import create_app
 from kpi_api.server import served
@@ -20,7 +21,7 @@ DRAWN = ".timeline rect.time"
 PATIENCE_MS = 60_000
 """A busy machine of two cores draws slowly: what is expected may take this long."""
 
-
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -30,7 +31,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilledPlant]:
         yield plant
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def url(filled: FilledPlant, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     monkeypatch.delenv("SHOPFLOOR_API_KEY", raising=False)
     async with served(create_app(filled.store, stream_interval_s=1), port=0) as address:
@@ -45,15 +46,21 @@ def chromium() -> Path:
     return CHROMIUM
 
 
-@pytest.fixture
-async def browser(tmp_path: Path, chromium: Path) -> AsyncIterator[BrowserContext]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def running(chromium: Path) -> AsyncIterator[Browser]:
+    """One Chromium; each test has a profile of its own in it."""
     async with async_playwright() as playwright:
-        context = await playwright.chromium.launch_persistent_context(
-            tmp_path / "profile", executable_path=chromium, headless=True, args=FLAGS, timeout=PATIENCE_MS
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        yield context
-        await context.close()
+        process = await playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=PATIENCE_MS)
+        yield process
+        await process.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(running: Browser) -> AsyncIterator[BrowserContext]:
+    context = await running.new_context()
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    await context.close()
 
 
 async def opened(browser: BrowserContext, address: str) -> tuple[Page, list[str], list[str]]:

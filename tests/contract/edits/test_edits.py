@@ -26,7 +26,7 @@ from tests.contract.edits.bench import (
     restored,
     stated,
 )
-from tests.production import MACHINE, START
+from tests.production import MACHINE, START, THREE_SHIFTS
 
 MIDDLE = (LONG_STOP[0] + LONG_STOP[1]) // 2
 ALL = START, START + 8 * HOUR
@@ -169,6 +169,11 @@ PLANS: dict[str, dict[str, object]] = {
     "another calendar": {
         "calendar": Dated.always(
             Calendar("two-shift", (Shift("siang", LocalRange(330, 1050)), Shift("sore", LocalRange(1050, 1770))))
+        )
+    },
+    "a shift that ends sooner": {
+        "calendar": Dated.always(
+            Calendar("short", (Shift("pagi", LocalRange(360, 480)), *THREE_SHIFTS.shifts[1:]))  # 08:00
         )
     },
     "another product": {"product": Dated.always(ProductRule(fixed="hub"))},

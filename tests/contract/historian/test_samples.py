@@ -1,7 +1,7 @@
 """Samples as columns: every store gives what ``SampleColumns.of`` makes of the same samples read one by one."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -92,12 +92,17 @@ def test_long_stretches_come_whole_over_months(historian: Historian, days: int) 
     assert_same(historian.samples(ENTERPRISE, UNIT, None, None), SampleColumns.of(UNIT, written))
 
 
-def test_a_machine_day_is_read_in_a_blink(historian: Historian) -> None:
-    """86,400 samples of five tags; the bound is generous, docs/figures.md has the figure."""
+def test_a_machine_day_is_read_faster_than_the_points_of_two_hours(historian: Historian) -> None:
+    """86,400 samples of five tags; docs/figures.md has the figure."""
     values = {"state": 1, "good": 1201, "scrap": 3, "power_kw": 12.41, "energy_kwh": 5120.334}
     store(historian, [Sample(unit=UNIT, time=BORDER + second * 1000, values=values) for second in range(86_400)])
-    began = time.perf_counter()
-    found = historian.samples(ENTERPRISE, UNIT, BORDER, BORDER + DAY)
-    spent = time.perf_counter() - began
-    assert len(found) == 86_400
-    assert spent < 2.0
+    assert len(historian.samples(ENTERPRISE, UNIT, BORDER, BORDER + DAY)) == 86_400
+    whole_s = min(spent_s(lambda: historian.samples(ENTERPRISE, UNIT, BORDER, BORDER + DAY)) for _ in range(3))
+    assert whole_s < spent_s(lambda: by_points(historian, UNIT, BORDER, BORDER + DAY // 12))
+
+
+def spent_s(work: Callable[[], object]) -> float:
+    """Processor time."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began

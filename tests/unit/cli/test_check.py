@@ -55,3 +55,14 @@ def test_a_mistake_is_one_clear_line_and_exit_2(
 def test_a_missing_file_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "nowhere.yaml"]) == 2
     assert capsys.readouterr().err.startswith("nowhere.yaml: cannot be read")
+
+
+@pytest.mark.parametrize("text", ["time,work_unit,tag,value\n", "- a\n- b\n", "5\n"])
+def test_a_file_that_is_no_mapping_is_one_clear_line(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "plant.yaml"
+    path.write_text(text, "utf-8")
+    assert main(["check", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert (told.count("\n"), "is no plant file" in told) == (1, True)

@@ -199,6 +199,13 @@ def test_a_wrong_header_is_refused(data: Path, header: str, capsys: pytest.Captu
     assert not data.exists()
 
 
+@pytest.mark.parametrize("name", ["none.csv", "."])
+def test_a_path_that_is_no_file_is_one_clear_line(data: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(PLANT), str(data / name)]) == 2
+    told = capsys.readouterr().err
+    assert (told.count("\n"), "give the path of a CSV" in told) == (1, True)
+
+
 def test_a_file_without_a_usable_row_is_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert brought(data, [row(START, "state", "on")]) == 2
     assert "no row can be used" in capsys.readouterr().err

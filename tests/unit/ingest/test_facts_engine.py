@@ -28,6 +28,7 @@ from kpi.facts import derive
 from kpi.plan import UnitPlan
 from kpi.rollup import hour_facts, shift_windows
 from shopfloor.additive import merge
+from shopfloor.calendar import OFF_SHIFT, Calendar, LocalRange, Shift
 from shopfloor.clock import CatchUpClock
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
@@ -402,3 +403,17 @@ def test_a_query_for_dirty_points_reads_what_was_written(historian: EmbeddedHist
     bench = Bench(historian, machine())
     bench.write([sample(0, state=1)])
     assert historian.count(Query(Measurement.DIRTY)) == 1
+
+
+async def test_late_data_leave_the_time_between_the_shifts_as_it_was(historian: Historian) -> None:
+    """The day's off-shift time is stamped at midnight, before the shift that the data fall in."""
+    gap = Calendar("two", (Shift("pagi", LocalRange(360, 840)), Shift("malam", LocalRange(1320, 1800))))
+    bench = Bench(historian, machine(counter("good"), calendar=Dated.always(gap), max_age_ms=90 * SECOND))
+    course = [sample(second, state=1, good=second // 60) for second in range(0, 16 * 3600, 60)]
+    async with running(bench.engine) as engine:
+        await bench.take([*course[:60], *course[90:]])
+        await engine.settle()
+        await bench.take(course[60:90])
+        await engine.settle()
+    (off,) = [fact for fact in bench.facts(Grain.SHIFT) if fact.shift == OFF_SHIFT]
+    assert off.elements["unscheduled_run_s"] == 8 * 3600

@@ -40,6 +40,11 @@ def test_every_kpi_is_there_and_every_null_has_its_reason() -> None:
         ({"elements": {"planned_busy_s": "7:00"}}, "write seconds, or '420 min', '7 h'"),
         ({"elements": {"produced": "12 pcs"}}, "write it without its unit"),
         ({"elements": {"produced": True}}, "is True, not a number"),
+        ({"tariff": {"off_peak_kwh": 1, "off_peak": 1, "peak_factor": 0}}, "tariff.peak_factor is 0"),
+        ({"baseline": {"slope": 1, "intercept": 2, "x": 3, "days": 0}}, "baseline.days is 0"),
+        ({"baseline": {"slope": 1, "intercept": 2, "driver": "pieces"}}, "baseline.driver is 'pieces'"),
+        ({"bar": {"diameter_mm": [10, 0]}}, "bar.diameter_mm[2] is 0"),
+        ({"bar": {"diameter_mm": 10, "density_kg_per_m3": 0}}, "steel has 7850"),
         ({"elements": {"produced": [1]}}, "is [1], not a number"),
         ({"elements": {"produced": -1}}, "below 0"),
         ({"elements": {"produced": math.nan}}, "give a finite number"),
@@ -224,6 +229,13 @@ def test_a_bill_says_what_it_lacks() -> None:
 def test_no_reactive_energy_costs_nothing_at_any_price() -> None:
     kpis = calculate({"tariff": {"off_peak_kwh": 10, "off_peak": 2, "kvarh": 0}}).kpis
     assert (kpis["reactive_cost"], kpis["total_cost"], kpis["power_factor"]) == (0.0, 20.0, 1.0)
+
+
+def test_a_machine_that_made_nothing_needs_no_planned_run_time() -> None:
+    busy = {"planned_busy_s": 100, "production_s": 80, "produced": 60, "good": 50, "planned_run_time_s": 1}
+    idle = {"planned_busy_s": 100, "production_s": 0, "produced": 0, "good": 0}
+    kpis = calculate({"elements": [busy, idle]}).kpis
+    assert (kpis["oee_index"], kpis["effectiveness"], kpis["quality_ratio"]) == (0.25, 0.75, pytest.approx(50 / 60))
 
 
 def test_a_baselines_driver_may_be_any_element() -> None:

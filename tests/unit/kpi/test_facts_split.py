@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from shopfloor.quality import COMM_LOST
 from shopfloor.sample import Sample
 from shopfloor.statement import Statement, StatementKind, in_force
 from shopfloor.tag import TagKind, TagSpec
-from tests.production import MACHINE, START, STATES, THREE_SHIFTS, WH, counter, machine
+from tests.production import MACHINE, START, STATES, THREE_SHIFTS, WH, counter, machine, sample
 
 BASE = START + 2 * HOUR + 30 * MINUTE
 """Half an hour before the break."""
@@ -185,6 +186,36 @@ def test_stated_pieces_are_in_the_facts_to_the_last(samples: list[Sample], data:
     found = [fact.elements["inspected"] for fact in facts if "inspected" in fact.elements]
     assert sum(found) == amount
     assert all(float(part).is_integer() for part in found)
+
+
+@pytest.mark.parametrize("category", [TimeCategory.SETUP, TimeCategory.PLANNED_STOP, TimeCategory.RUNNING])
+def test_what_follows_a_long_stated_category_is_the_rest_of_its_stop_in_every_window(category: TimeCategory) -> None:
+    codes = {0: 1, **dict.fromkeys(range(60, 7200, 30), 2), 7200: 1, 7230: 1}
+    samples = [sample(second, state=state) for second, state in codes.items()]
+    plan = machine(max_age_ms=60 * SECOND)
+    stated = [said(category, 1800, 2400), said(category, 2400, 3600)]
+    window = START, START + 3 * HOUR
+    whole = derive(plan, SampleColumns.of(MACHINE, samples), window, stated)
+    for cut in range(START + 50 * MINUTE, START + 70 * MINUTE, MINUTE):
+        borders = window[0], cut, window[1]
+        parts = [derive(plan, read(plan, samples, part, stated), part, stated) for part in pairwise(borders)]
+        assert [one for part in parts for one in without_demand(part.facts)] == without_demand(whole.facts)
+        assert [loss for part in parts for loss in part.losses] == whole.losses
+    begun = sum(fact.elements.get("unplanned_stops", 0) for fact in whole.facts)
+    assert begun == (2 if category is TimeCategory.RUNNING else 1)
+
+
+def said(category: TimeCategory, since: int, until: int) -> Statement:
+    return Statement(
+        id=f"{category}-{since}",
+        unit=MACHINE,
+        kind=StatementKind.CATEGORY,
+        start=START + since * SECOND,
+        end=START + until * SECOND,
+        author="sari",
+        made_at=START + 3 * HOUR,
+        category=category,
+    )
 
 
 def test_reach_covers_what_looks_back() -> None:

@@ -145,3 +145,9 @@ def test_the_paretos_shares_are_those_of_one_whole(stops: list[tuple[str, float]
     assert all(above.seconds >= below.seconds for above, below in pairwise(rows))
     if rows and rows[0].share is not None:
         assert rows[-1].cumulative == pytest.approx(1.0)
+
+
+def test_a_unit_whose_quantities_nothing_tells_has_no_speed() -> None:
+    bars = {bar.id: bar.seconds for bar in waterfall({"running_s": 100.0}, counted=False)}
+    assert bars["unrated"] == 100.0
+    assert "speed" not in bars

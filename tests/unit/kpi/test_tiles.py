@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.tiles import Readings, Tile, heard, hold, overlay
+from kpi.tiles import Readings, Tile, clipped, heard, hold, overlay
 from shopfloor.columns import SampleColumns
 from tests.production import MACHINE, START, lost, machine, sample
 
@@ -66,3 +66,15 @@ def test_an_overlay_is_the_common_refinement(borders: list[list[int]]) -> None:
     rows = list(overlay(0, 50, *tilings))
     assert sorted({row[0] for row in rows} | {50}) == sorted({cut for cuts in borders for cut in cuts})
     assert all(tile.start <= low and high <= tile.end for low, high, *tiles in rows for tile in tiles)
+
+
+@settings(max_examples=200)
+@given(CUTS, st.integers(-5, 55), st.integers(0, 60))
+def test_a_clipped_tiling_is_that_part_of_it(borders: list[int], start: int, span: int) -> None:
+    tiling = [Tile(low, high, low) for low, high in pairwise(borders)]
+    found = clipped(tiling, start, start + span)
+    told = [(moment, value) for low, high, value in tiling for moment in range(low, high)]
+    assert [(moment, value) for low, high, value in found for moment in range(low, high)] == [
+        (moment, value) for moment, value in told if start <= moment < start + span
+    ]
+    assert all(tile.start < tile.end for tile in found)

@@ -6,6 +6,7 @@ import pytest
 
 from historian.connect import connect
 from historian.records import sample_point
+from kpi_api.answers import KpiItem
 from kpi_api.questions import By
 from kpi_api.store import Store
 from shopfloor.clock import CatchUpClock
@@ -18,6 +19,7 @@ from shopfloor.sample import Sample
 from tests.filled_plant import PLANT_FILE, write_facts
 
 LINE = "ceper/machining/line-1"
+QUANTITIES = ("produced", "good", "planned_run_s", "good_run_s")
 PAGI = parse_instant("2026-01-05T06:00:00+07:00")
 NOW = PAGI + 8 * HOUR
 FURNACE, PRESS = "ceper/foundry/melting/furnace-01", "ceper/stamping/press-shop/press-01"
@@ -145,3 +147,43 @@ def _with_line(plant: Plant, **changes: object) -> Plant:
         for area in site.areas
     )
     return replace(plant, sites=(replace(site, areas=areas),))
+
+
+@pytest.fixture
+def without_counter(store: Store) -> Store:
+    """The first machine of the parallel cell has no counter: a clamp meter tells that it runs, and nothing more."""
+    plant, silent = store.plant, store.plant.units[PRESS]
+    blind = replace(silent, device=replace(silent.device, tags=frozenset({"state", "power_kw", "energy_kwh"})))
+    pressed = replace(plant, units={**plant.units, PRESS: blind})
+    return Store(pressed, store.historian, CatchUpClock(NOW))
+
+
+def test_a_machine_whose_pieces_nothing_tells_has_no_oee_instead_of_none(
+    without_counter: Store, tmp_path: Path
+) -> None:
+    plant = without_counter.plant
+    facts = [
+        Fact(PRESS, PAGI + minute * MINUTE, "pagi", "mounting-plate", dict.fromkeys(QUANTITIES, 0.0))
+        for minute in range(60)
+    ]
+    write_facts(without_counter.historian, plant, plant.units[PRESS], facts)
+    found = item(without_counter, PRESS)
+    assert found.kpis["availability"] == 0.5
+    assert [found.kpis[name] for name in ("oee_index", "effectiveness", "oee_high", "scrap_ratio")] == [None] * 4
+    assert "not_counted" in found.flags
+    assert "nothing_produced" not in found.flags
+    site, others = item(without_counter, "ceper"), [item(without_counter, path) for path in (FURNACE, LINE)]
+    good, busy = (sum(each.elements[name] for each in others) for name in ("good_run_s", "known_busy_s"))
+    assert site.kpis["oee_index"] == pytest.approx(good / busy)
+    assert "not_counted" in site.flags
+
+
+def test_a_machine_whose_pieces_people_state_has_its_oee(without_counter: Store) -> None:
+    found = item(without_counter, PRESS)
+    assert found.kpis["oee_index"] == item_of_counter(found)
+    assert "not_counted" not in found.flags
+    assert "not_counted" not in item(without_counter, "ceper").flags
+
+
+def item_of_counter(found: KpiItem) -> float:
+    return found.elements["good_run_s"] / found.elements["known_busy_s"]

@@ -97,6 +97,21 @@ async def test_a_stop_is_split_by_two_reasons_and_the_undo_of_the_second_gives_t
     ]
 
 
+async def test_what_an_undo_said_again_can_be_undone_too_down_to_the_machines_word(person: Person) -> None:
+    before, stop = person.facts(), await person.longest_stop()
+    middle = (parse_instant(stop["start"]) + parse_instant(stop["end"])) // 2
+    await person.say(f"stops/{stop['id']}/reason", reason="spindle")
+    await person.say(f"stops/{stop['id']}/reason", reason="sensor", **{"from": format_instant(middle)})
+    await person.say(f"stops/{stop['id']}/reason", reason="drive", **{"from": format_instant(middle)})
+    for latest, left in (("drive", ["spindle", "sensor"]), ("sensor", ["spindle"]), ("spindle", [])):
+        (found,) = [each for each in await person.ask("statements") if each["reason"] == latest]
+        await person.say(f"statements/{found['id']}/withdraw")
+        assert [each["reason"] for each in await person.ask("statements")] == left
+    assert await person.ask("statements") == []
+    await settle(person.plant)
+    assert person.facts() == before
+
+
 async def test_an_edit_of_a_final_shift_is_a_revision_that_explain_tells(person: Person) -> None:
     stop = await person.longest_stop()
     told = await person.say(
@@ -168,6 +183,9 @@ NOON = {"from": "2026-01-05T12:00:00+07:00", "to": "2026-01-05T12:10:00+07:00"}
         (422, {"kind": "order", "product": "brake-dsc"}, "brake-disc"),
         (422, {"kind": "quantity", "quantities": {"goood": 1}}, "good"),
         (422, {"kind": "quantity", "quantities": {"good": 5, "produced": 4}}, "count again"),
+        (422, {"kind": "quantity", "quantities": {"good": 2, "scrap": 2, "produced": 3}}, "good + scrap = 4"),
+        (422, {"kind": "quantity", "quantities": {"work_s": 100, "attendance_s": 50}}, "count again"),
+        (422, {"kind": "quantity", "quantities": {"good": 0}}, "says nothing"),
         (422, {"kind": "quantity", "quantities": {"inspected": -1}}, "negative"),
         (422, {"kind": "quantity", "quantities": {"scrap": 1e12}}, "1e9"),
         (422, {"kind": "category", "category": "setup", "from": "2030-01-01T00:00:00Z", "to": None}, "future"),

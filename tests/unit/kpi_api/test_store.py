@@ -4,13 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from historian.records import Dirty, Revision, dirty_point, revision_point, sample_point
+from historian.point import Query
+from historian.records import (
+    AgentWatermark,
+    Dirty,
+    Revision,
+    dirty_point,
+    revision_point,
+    sample_point,
+    watermark_point,
+)
+from historian.schema import AGENT, OUTBOX, Measurement
+from kpi_api import changes
 from kpi_api.answers import LedgerAnswer, Standing, standing
-from kpi_api.changes import RECENT
+from kpi_api.changes import RECENT, ShiftChanges
 from kpi_api.grains import cut_hours
 from kpi_api.questions import BadWindow, By, UnknownUnit
 from kpi_api.store import Store
 from kpi_api.windows import Window, local_midnight, months, slices
+from messaging.payload import MAX_INSTANT
 from shopfloor.clock import CatchUpClock
 from shopfloor.fact import Fact
 from shopfloor.instant import HOUR, MINUTE, format_instant, parse_instant
@@ -74,6 +86,22 @@ def test_a_changed_shift_raises_the_revision_of_its_windows_only(own: FilledPlan
     day = own.store.kpi_items(CNC, start, start + 16 * HOUR, By.SHIFT)
     assert [(item.shift, item.revision) for item in day] == [("pagi", 2), ("sore", 0)]
     assert own.store.kpi_items(CNC, start + HOUR, start + 2 * HOUR)[0].revision == 2
+
+
+def test_a_change_of_the_time_without_a_shift_is_none_of_the_shifts_between() -> None:
+    pieces = ((0, HOUR), (9 * HOUR, 10 * HOUR))
+    off = Revision(unit=CNC, shift="off", shift_start=0, n=1, cause="late", who="ingest", before={}, after={}, at=END)
+    standing = changes.Standing(END, 0, changed=(ShiftChanges(Window(0, 10 * HOUR), pieces, (off,)),))
+    assert [standing.revision(Window(low * HOUR, high * HOUR)) for low, high in ((0, 1), (1, 9), (8, 10))] == [1, 0, 1]
+
+
+def test_a_window_of_the_future_is_not_final_though_an_outbox_owes_nothing_for_ever(own: FilledPlant) -> None:
+    books = {(point.tags[AGENT], point.tags[OUTBOX]) for point in own.historian.read(Query(Measurement.LEDGER))}
+    settled = [AgentWatermark(agent, outbox, END + HOUR, MAX_INSTANT, 0) for agent, outbox in sorted(books)]
+    own.historian.write([watermark_point(each) for each in settled])
+    assert own.store.kpi_items(CNC, END - 2 * HOUR, END - HOUR)[0].final
+    assert not own.store.kpi_items(CNC, END - HOUR, END + HOUR)[0].final
+    assert not own.store.kpi_items(CNC, END + HOUR, END + 2 * HOUR)[0].final
 
 
 def test_a_dirty_interval_makes_its_window_provisional_until_it_is_done(own: FilledPlant) -> None:
