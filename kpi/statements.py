@@ -7,16 +7,16 @@ stated.
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import Final
 
-from kpi.conflicts import STATABLE, conflicts
 from kpi.tiles import Tile
 from shopfloor.instant import Instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.reason import Reason
 from shopfloor.statement import Statement, StatementKind
 
-__all__ = ["STATABLE", "conflicts", "moved_to", "of_kind", "reasons_over", "winners"]
-
+STATABLE: Final = frozenset(TimeCategory) - {TimeCategory.NOT_SCHEDULED, TimeCategory.UNKNOWN, TimeCategory.MICRO_STOP}
+"""What a person can state: the calendar tells when nothing is scheduled, the threshold what is a micro-stop."""
 Winner = Tile[Statement | None]
 
 

@@ -47,6 +47,12 @@ _SAYS: Final[Mapping[StatementKind, frozenset[str]]] = {
     StatementKind.SIGN_OFF: frozenset(),
 }
 """Kind -> the fields that it may have."""
+_OF_MACHINES: Final = frozenset({StatementKind.REASON, StatementKind.CATEGORY, StatementKind.ORDER})
+_INSTEAD: Final[Mapping[TimeCategory, str]] = {
+    TimeCategory.NOT_SCHEDULED: "change the calendar, or state planned_stop",
+    TimeCategory.MICRO_STOP: "state unplanned_stop, or change micro_stop_s in the plant file",
+    TimeCategory.UNKNOWN: "withdraw the statement that is wrong instead",
+}
 
 
 def check(claim: Claim, plant: Plant, now: Instant) -> None:
@@ -56,14 +62,13 @@ def check(claim: Claim, plant: Plant, now: Instant) -> None:
     _check_times(claim, now)
     _check_fields(claim)
     unit = plant.units[claim.unit]
-    if claim.kind in (StatementKind.REASON, StatementKind.CATEGORY) and not unit.is_machine:
-        raise BadStatement(f"{claim.unit} is a meter: it has no states and no stops", "name a machine")
+    if claim.kind in _OF_MACHINES and not unit.is_machine:
+        raise BadStatement(f"{claim.unit} is a meter: it has no states, no stops and no orders", "name a machine")
     if claim.kind is StatementKind.REASON and claim.reason not in plant.reasons:
         remedy = nearest_word(plant.reasons, claim.reason or "")
         raise BadStatement(f"the plant has no reason {claim.reason!r}", remedy)
     if claim.category is not None and claim.category not in STATABLE:
-        remedy = f"use one of: {', '.join(sorted(STATABLE))}"
-        raise BadStatement(f"category {claim.category} cannot be stated: it is derived", remedy)
+        raise BadStatement(f"category {claim.category} cannot be stated: it is derived", _INSTEAD[claim.category])
     if claim.product is not None and claim.product not in plant.products:
         raise BadStatement(f"the plant has no product {claim.product!r}", nearest_word(plant.products, claim.product))
     _check_quantities(claim.quantities, whole=_in_pieces(plant))

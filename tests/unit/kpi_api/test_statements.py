@@ -177,7 +177,9 @@ NOON = {"from": "2026-01-05T12:00:00+07:00", "to": "2026-01-05T12:10:00+07:00"}
     [
         (422, {"kind": "reason", "reason": "spindl"}, "did you mean 'spindle'"),
         (422, {"kind": "reason", "reason": "spindle", "unit": METER}, "meter"),
+        (422, {"kind": "order", "order": "WO-1", "unit": METER}, "meter"),
         (422, {"kind": "category", "category": "unknown"}, "derived"),
+        (422, {"kind": "category", "category": "not_scheduled"}, "change the calendar"),
         (422, {"kind": "category"}, "says nothing"),
         (422, {"kind": "category", "category": "setup", "order": "WO-1"}, "apart"),
         (422, {"kind": "order", "product": "brake-dsc"}, "brake-disc"),
