@@ -36,6 +36,9 @@ generate: .venv/.development
 ## bench: the figures of docs/figures.md, measured here and now
 bench: .venv/.development
 	@deploy/debian-packages mosquitto
+	$(BIN)/python -m tests.bench_derive
+	$(BIN)/python -m tests.bench_query
+	$(BIN)/python -m tests.bench_engine
 	$(BIN)/python -m tests.bench
 
 ## soak: kill -9 at seeded moments on real processes; last line a JSON verdict
