@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kpi.case import CaseReport, calculate
-from kpi.definitions import KPIS
+from kpi.case.calculate import CaseReport, calculate
+from kpi.evaluation.definitions import KPIS
 from kpi.refusal import BadInput
 from shopfloor.yaml_lines import parse
 

@@ -12,7 +12,7 @@ from cli.plants import load_plant, unit_plans
 from cli.services import historian
 from historian.records import Revision
 from ingest import rederive as engine
-from kpi.evaluate import evaluate
+from kpi.evaluation.evaluate import evaluate
 from shopfloor.additive import COLUMNS, Elements
 from shopfloor.clock import SystemClock
 from shopfloor.instant import BadInstant, Instant, format_instant, parse_instant

@@ -13,7 +13,7 @@ from historian.point import Point, Query
 from historian.records import Revision, point_revision, revision_point, sparse, unit_tags
 from historian.schema import SHIFT, Measurement
 from ingest.roll_up import RollUp, ShiftChange
-from kpi.evaluate import is_final
+from kpi.evaluation.evaluate import is_final
 from shopfloor.additive import merge
 from shopfloor.instant import MINUTE, Instant
 

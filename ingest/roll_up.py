@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from historian.overwrite import changes
 from historian.schema import Grain
 from ingest.spans import Window
-from kpi.rollup import LONGEST_SHIFT, ShiftWindow, hour_facts, shift_facts, shift_windows
+from kpi.facts.rollup import LONGEST_SHIFT, ShiftWindow, hour_facts, shift_facts, shift_windows
 from shopfloor.fact import Fact
 from shopfloor.instant import HOUR, MINUTE, Instant, ceil_to, floor_to
 from shopfloor.plant import WorkUnit

@@ -30,10 +30,10 @@ from ingest.roll_up import RollUp, shifts_of
 from ingest.sample_tail import SampleTail
 from ingest.spans import Window, hull
 from ingest.statement_book import StatementBook
-from kpi.facts import Derived, derive
+from kpi.facts.derive import Derived, derive
+from kpi.facts.quantities import widened
 from kpi.plan import UnitPlan
-from kpi.quantities import widened
-from kpi.statements import moved_to
+from kpi.timeline.statements import moved_to
 from shopfloor.columns import SampleColumns
 from shopfloor.fact import Fact, Stop
 from shopfloor.instant import HOUR, MINUTE, QUARTER, Instant, ceil_to, floor_to

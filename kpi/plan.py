@@ -7,8 +7,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from kpi.inference import lookback
-from kpi.tiles import Tile
+from kpi.timeline.inference import lookback
+from kpi.timeline.tiles import Tile
 from shopfloor.calendar import Calendar, Planned, Span
 from shopfloor.columns import Times, Values
 from shopfloor.dated import Dated

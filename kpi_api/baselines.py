@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kpi.enpi import EnergyPoint, Fit, fit
+from kpi.energy.enpi import EnergyPoint, Fit, fit
 from kpi.refusal import BadInput
 from kpi_api.answers import KpiItem
 from kpi_api.questions import BadQuestion, BadSlicing, By, nearest_word

@@ -10,9 +10,9 @@ from historian.point import Query
 from historian.records import Revision, point_dirty, point_revision, unit_of
 from historian.schema import AGENT, LEDGER_OLDEST, OUTBOX, Measurement
 from historian.statements import statements_of
-from kpi.evaluate import is_final
+from kpi.evaluation.evaluate import is_final
+from kpi.facts.rollup import LONGEST_SHIFT, shift_windows
 from kpi.plan import UnitPlan
-from kpi.rollup import LONGEST_SHIFT, shift_windows
 from kpi_api.answers import SignOff
 from kpi_api.grains import common_tags
 from kpi_api.windows import Window

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from kpi.statements import STATABLE
+from kpi.timeline.statements import STATABLE
 from kpi_api.questions import BadStatement, nearest_word
 from shopfloor.additive import COLUMNS
 from shopfloor.instant import HOUR, MINUTE, Instant, format_instant

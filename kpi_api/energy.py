@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from kpi.enpi import expected
+from kpi.energy.enpi import expected
+from kpi.energy.tariff import Bill, bill
 from kpi.refusal import BadInput
-from kpi.tariff import Bill, bill
 from kpi_api.answers import KpiItem, Peak
 from kpi_api.places import Place
 from kpi_api.questions import BadSlicing, By

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from historian.records import Revision
-from kpi.definitions import KPIS, Given, KpiDefinition
-from kpi.evaluate import evaluate
-from kpi.formulas import SUMS
+from kpi.evaluation.definitions import KPIS, Given, KpiDefinition
+from kpi.evaluation.evaluate import evaluate
+from kpi.evaluation.formulas import SUMS
 from kpi_api.answers import KpiItem, StateInterval
 from kpi_api.changes import Standing
 from kpi_api.places import Place

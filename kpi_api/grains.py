@@ -15,7 +15,7 @@ from historian.fact_columns import FactColumns
 from historian.historian import Historian
 from historian.records import unit_tags
 from historian.schema import Grain
-from kpi.rollup import shift_windows
+from kpi.facts.rollup import shift_windows
 from kpi_api.merged import Indices, Merged
 from kpi_api.slots import Mask, Slot, Slots, Slotted, joined
 from kpi_api.windows import Window

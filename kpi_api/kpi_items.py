@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from kpi.evaluate import observed_coverage
+from kpi.evaluation.evaluate import observed_coverage
 from kpi.plan import UnitPlan
 from kpi_api.answers import KpiItem
 from kpi_api.changes import Changes, Standing

@@ -9,8 +9,8 @@ from historian.historian import Historian
 from historian.point import Query
 from historian.records import losses_of
 from historian.schema import Measurement
-from kpi.facts import NO_DATA
-from kpi.losses import LossBar, ParetoRow, pareto, six_big_losses, waterfall
+from kpi.evaluation.losses import LossBar, ParetoRow, pareto, six_big_losses, waterfall
+from kpi.facts.derive import NO_DATA
 from kpi.plan import UnitPlan
 from kpi_api.answers import KpiItem
 from kpi_api.grains import common_tags

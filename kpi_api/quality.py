@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpi.capability import Capability, Specification, capability_of
-from kpi.control_chart import ControlChart, Study, study
+from kpi.capability.control_chart import ControlChart, Study, study
+from kpi.capability.indices import Capability, Specification, capability_of
+from kpi.evaluation.yields import rolled_throughput
 from kpi.plan import dated_values
-from kpi.yields import rolled_throughput
 from kpi_api.answers import KpiItem
 from kpi_api.questions import BadWindow, NotThere
 from kpi_api.store import Store

@@ -1,4 +1,4 @@
-"""Facts -> KPIs: the reports of many merged records at once. The same as ``kpi.evaluate.evaluate`` of each of them."""
+"""Facts -> KPIs: the reports of many merged records at once. As ``kpi.evaluation.evaluate`` says of each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kpi.evaluate import evaluate, evaluate_columns
-from kpi.flags import FLAGS, conditions
-from kpi.formulas import APPARENT, SUMS
+from kpi.evaluation.evaluate import evaluate, evaluate_columns
+from kpi.evaluation.flags import FLAGS, conditions
+from kpi.evaluation.formulas import APPARENT, SUMS
 from kpi_api.merged import Merged, Numbers
 from kpi_api.rollups import PIECES
 from kpi_api.row_view import RowView
@@ -21,7 +21,7 @@ _SUM_NAMES: Final = (*SUMS, APPARENT)
 
 
 class Report(NamedTuple):
-    """The KPIs of one merged record: what ``kpi.evaluate.KpiReport`` says."""
+    """The KPIs of one merged record: what ``kpi.evaluation.evaluate.KpiReport`` says."""
 
     kpis: Mapping[str, float | None]
     elements: Mapping[str, float]
@@ -89,7 +89,7 @@ def _without_quantities(elements: Mapping[str, float], units: frozenset[Quantity
 
 
 def _flags(whole: Merged, kpis: Mapping[str, Numbers]) -> list[tuple[str, ...]]:
-    """The flags of ``kpi.flags.record_flags`` for each record."""
+    """The flags of ``kpi.evaluation.flags.record_flags`` for each record."""
     bits = np.zeros(whole.size, np.int64)
     for flag, raised in conditions(whole.column, np.nan_to_num(kpis["effectiveness"])).items():
         bits |= raised.astype(np.int64) << _FLAG_NAMES.index(flag)

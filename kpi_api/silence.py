@@ -10,8 +10,8 @@ from historian.historian import Historian
 from historian.records import latest_query, point_sample, unit_query
 from historian.schema import Grain, Measurement
 from historian.statements import statements_of
-from kpi.facts import gap_facts
-from kpi.states import silent_timeline
+from kpi.facts.derive import gap_facts
+from kpi.timeline.states import silent_timeline
 from kpi_api.slots import Row, Slot
 from kpi_api.windows import Window
 from shopfloor.clock import Clock

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from historian.historian import Historian
 from historian.statements import all_statements, put, statements_of
-from kpi.rollup import ShiftWindow, shift_windows
+from kpi.facts.rollup import ShiftWindow, shift_windows
 from kpi_api.changes import Changes
 from kpi_api.claims import Claim, check
 from kpi_api.questions import BadStatement, Conflict, UnknownStatement, UnknownUnit, nearest_place

@@ -12,8 +12,8 @@ from historian.records import latest_query, unit_query
 from historian.schema import Measurement
 from historian.statements import statements_of
 from kpi.plan import UnitPlan
-from kpi.states import StateInterval as Tile
-from kpi.states import silent_timeline, timeline
+from kpi.timeline.states import StateInterval as Tile
+from kpi.timeline.states import silent_timeline, timeline
 from kpi_api.answers import StateInterval
 from kpi_api.questions import BadWindow
 from kpi_api.silence import Silence

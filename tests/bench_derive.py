@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kpi.facts import Derived, derive
+from kpi.facts.derive import Derived, derive
 from kpi.plan import UnitPlan
 from shopfloor.additive import merge
 from shopfloor.columns import SampleColumns, Values

@@ -22,9 +22,9 @@ from historian.records import (
 )
 from historian.schema import Grain
 from ingest.facts_engine import FactsEngine
-from kpi.facts import derive
+from kpi.facts.derive import derive
+from kpi.facts.rollup import hour_facts, shift_facts, shift_windows
 from kpi.plan import UnitPlan
-from kpi.rollup import hour_facts, shift_facts, shift_windows
 from kpi_api.store import Store
 from shopfloor.clock import CatchUpClock
 from shopfloor.columns import SampleColumns

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from kpi.definitions import KPIS, NOT_COMPUTED, Given, KpiDefinition
-from kpi.flags import FLAGS
-from kpi.formulas import APPARENT, SUMS
-from kpi.losses import CATEGORY_NAMES
+from kpi.evaluation.definitions import KPIS, NOT_COMPUTED, Given, KpiDefinition
+from kpi.evaluation.flags import FLAGS
+from kpi.evaluation.formulas import APPARENT, SUMS
+from kpi.evaluation.losses import CATEGORY_NAMES
 from shopfloor.additive import COLUMNS
 from shopfloor.machine_state import TimeCategory
 

@@ -8,11 +8,11 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.evaluate import evaluate
-from kpi.facts import derive
-from kpi.losses import six_big_losses, waterfall
+from kpi.evaluation.evaluate import evaluate
+from kpi.evaluation.losses import six_big_losses, waterfall
+from kpi.facts.derive import derive
 from kpi.plan import UnitPlan
-from kpi.states import StateInterval, timeline
+from kpi.timeline.states import StateInterval, timeline
 from shopfloor.additive import Elements, merge
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated

@@ -17,9 +17,9 @@ from historian.records import Dirty, dirty_point, facts_of, losses_of, sample_po
 from historian.schema import Grain, Measurement
 from historian.statements import put
 from ingest.facts_engine import FactsEngine
-from kpi.facts import derive
+from kpi.facts.derive import derive
+from kpi.facts.rollup import hour_facts
 from kpi.plan import UnitPlan
-from kpi.rollup import hour_facts
 from shopfloor.additive import merge
 from shopfloor.clock import CatchUpClock
 from shopfloor.columns import SampleColumns

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from devices.library import load as template_of
-from kpi.evaluate import evaluate
-from kpi.facts import derive
+from kpi.evaluation.evaluate import evaluate
+from kpi.facts.derive import derive
 from kpi.plan import UnitPlan
 from shopfloor.additive import Elements, merge
 from shopfloor.columns import SampleColumns

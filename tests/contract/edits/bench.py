@@ -24,9 +24,9 @@ from historian.records import (
 from historian.schema import Grain, Measurement
 from historian.statements import all_statements, put
 from ingest.facts_engine import FactsEngine
-from kpi.facts import Derived, derive
+from kpi.facts.derive import Derived, derive
+from kpi.facts.rollup import hour_facts, shift_windows
 from kpi.plan import UnitPlan
-from kpi.rollup import hour_facts, shift_windows
 from shopfloor.additive import Elements, merge
 from shopfloor.clock import CatchUpClock
 from shopfloor.columns import SampleColumns

@@ -13,7 +13,7 @@ import yaml
 
 from cli.calc import read_case
 from cli.main import main
-from kpi.case import calculate
+from kpi.case.calculate import calculate
 
 CASES = sorted(folder for folder in Path(__file__).parent.iterdir() if (folder / "case.yaml").exists())
 PERCENTAGE_POINT = 0.001

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kpi.states import StateInterval, timeline
-from kpi.stops import find_stops
+from kpi.timeline.states import StateInterval, timeline
+from kpi.timeline.stops import find_stops
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import SECOND
 from shopfloor.machine_state import TimeCategory

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from kpi.facts import derive
+from kpi.evaluation.speed import slow_minutes
+from kpi.facts.derive import derive
 from kpi.plan import UnitPlan
-from kpi.speed import slow_minutes
-from kpi.states import timeline
-from kpi.stops import find_stops
+from kpi.timeline.states import timeline
+from kpi.timeline.stops import find_stops
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.instant import HOUR, MINUTE, SECOND, Instant, ceil_to, floor_to, parse_instant

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from kpi.case_elements import SYNONYMS
+from kpi.case.elements import SYNONYMS
 
 MANUAL = (Path(__file__).parents[3] / "docs" / "calc.md").read_text("utf-8")
 CASE = "elements: {planned_busy_s: 480 min, production_s: 420 min, produced: 400, good: 380, planned_run_time_s: 60}\n"

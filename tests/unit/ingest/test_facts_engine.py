@@ -24,9 +24,9 @@ from historian.records import (
 from historian.schema import Grain, Measurement
 from historian.statements import put
 from ingest.facts_engine import FactsEngine
-from kpi.facts import derive
+from kpi.facts.derive import derive
+from kpi.facts.rollup import hour_facts, shift_windows
 from kpi.plan import UnitPlan
-from kpi.rollup import hour_facts, shift_windows
 from shopfloor.additive import merge
 from shopfloor.calendar import OFF_SHIFT, Calendar, LocalRange, Shift
 from shopfloor.clock import CatchUpClock

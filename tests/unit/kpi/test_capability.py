@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.capability import capability, not_normal
+from kpi.capability.indices import capability, not_normal
+from kpi.capability.spc import Within
 from kpi.refusal import BadInput
-from kpi.spc import Within
 
 RINGS = np.loadtxt(Path(__file__).parent / "piston_rings.txt")
 

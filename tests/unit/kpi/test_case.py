@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.case import calculate
-from kpi.definitions import KPIS
+from kpi.case.calculate import calculate
+from kpi.evaluation.definitions import KPIS
 from kpi.refusal import BadInput
 
 MACHINE = {"planned_busy_s": 28800, "production_s": 24000, "produced": 400, "good": 380, "planned_run_time_s": 50}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.control_chart import Statistic, i_mr, study, xbar_r, xbar_s
+from kpi.capability.control_chart import Statistic, i_mr, study, xbar_r, xbar_s
+from kpi.capability.spc import Within
 from kpi.refusal import BadInput
-from kpi.spc import Within
 
 RINGS = np.loadtxt(Path(__file__).parent / "piston_rings.txt")
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpi.counts import Deltas, Step, bound_for, deltas, resolution
+from kpi.facts.counts import Deltas, Step, bound_for, deltas, resolution
 from kpi.plan import UnitPlan
 from shopfloor.dated import Dated
 from shopfloor.instant import SECOND

@@ -1,6 +1,6 @@
-from kpi.definitions import KPIS, NOT_COMPUTED, Confidence, Given
-from kpi.evaluate import evaluate
-from kpi.formulas import FORMULAS, SUMS
+from kpi.evaluation.definitions import KPIS, NOT_COMPUTED, Confidence, Given
+from kpi.evaluation.evaluate import evaluate
+from kpi.evaluation.formulas import FORMULAS, SUMS
 from shopfloor.additive import COLUMNS
 
 

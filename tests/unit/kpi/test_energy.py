@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kpi.energy import is_peak, local_minute, priced
+from kpi.facts.pricing import is_peak, local_minute, priced
 from shopfloor.dated import Dated
 from shopfloor.instant import HOUR, MINUTE, format_instant, parse_instant
 from shopfloor.plant import Tariff, WorkUnit

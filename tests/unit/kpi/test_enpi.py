@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.enpi import EnergyPoint, cusum, expected, fit, saving
+from kpi.energy.enpi import EnergyPoint, cusum, expected, fit, saving
 from kpi.refusal import BadInput
 from shopfloor.plant import Baseline
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.evaluate import evaluate, evaluate_columns, fall_off_ratio, is_final, observed_coverage
-from kpi.flags import FLAGS
-from kpi.formulas import COUNTED, FORMULAS, RATED, reads
+from kpi.evaluation.evaluate import evaluate, evaluate_columns, fall_off_ratio, is_final, observed_coverage
+from kpi.evaluation.flags import FLAGS
+from kpi.evaluation.formulas import COUNTED, FORMULAS, RATED, reads
 from shopfloor.additive import COLUMNS, Merge
 from shopfloor.instant import HOUR, MINUTE
 from shopfloor.machine_state import TimeCategory

@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import pytest
 
-from kpi.evaluate import evaluate
-from kpi.facts import Derived, gap_facts
-from kpi.facts import derive as derive_columns
+from kpi.evaluation.evaluate import evaluate
+from kpi.facts.derive import Derived, gap_facts
+from kpi.facts.derive import derive as derive_columns
+from kpi.facts.slices import Window
 from kpi.plan import UnitPlan
-from kpi.slices import Window
 from shopfloor.additive import Elements, merge
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from kpi.facts import derive, gap_facts
+from kpi.facts.derive import derive, gap_facts
+from kpi.facts.quantities import widened
 from kpi.plan import UnitPlan
-from kpi.quantities import widened
 from shopfloor.additive import COLUMNS, Elements, merge
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.facts import derive
+from kpi.facts.derive import derive
+from kpi.facts.quantities import widened
+from kpi.facts.slices import Window
 from kpi.plan import UnitPlan
-from kpi.quantities import widened
-from kpi.slices import Window
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.fact import Fact

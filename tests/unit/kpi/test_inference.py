@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.inference import MEMORY_MS, lookback
 from kpi.plan import UnitPlan
-from kpi.states import Source, StateInterval, timeline
+from kpi.timeline.inference import MEMORY_MS, lookback
+from kpi.timeline.states import Source, StateInterval, timeline
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.instant import SECOND

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.evaluate import with_sums
-from kpi.losses import Factor, pareto, six_big_losses, waterfall
+from kpi.evaluation.evaluate import with_sums
+from kpi.evaluation.losses import Factor, pareto, six_big_losses, waterfall
 from shopfloor.fact import Loss
 from shopfloor.machine_state import TimeCategory
 from shopfloor.reason import Reason

@@ -1,6 +1,6 @@
 import pytest
 
-from kpi.reliability import reliability
+from kpi.evaluation.reliability import reliability
 
 
 def test_means_are_sums_of_the_window_over_the_failures_begun_in_it() -> None:

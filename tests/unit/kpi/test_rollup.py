@@ -1,5 +1,5 @@
-from kpi.facts import gap_facts
-from kpi.rollup import hour_facts, shift_facts, shift_windows
+from kpi.facts.derive import gap_facts
+from kpi.facts.rollup import hour_facts, shift_facts, shift_windows
 from shopfloor.additive import merge
 from shopfloor.calendar import Calendar, LocalRange, Shift
 from shopfloor.dated import Dated

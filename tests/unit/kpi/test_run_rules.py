@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.run_rules import nelson, western_electric
+from kpi.capability.run_rules import nelson, western_electric
 
 UP_DOWN = [0.5 if index % 2 else -0.5 for index in range(14)]
 # rule: a sequence that completes it at its last point, and one that just does not

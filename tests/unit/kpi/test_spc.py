@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from kpi.capability.spc import Within, c4, constants, deviation, moving_range_sigma, within_sigma
 from kpi.refusal import BadInput
-from kpi.spc import Within, c4, constants, deviation, moving_range_sigma, within_sigma
 
 # n: d2, c4, A2, D3, D4, A3, B3, B4 as the tables of the trade print them
 TABLE = {

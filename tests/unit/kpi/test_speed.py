@@ -1,4 +1,4 @@
-from kpi.speed import slow_minutes
+from kpi.evaluation.speed import slow_minutes
 from shopfloor.fact import Fact
 from shopfloor.instant import MINUTE
 from tests.production import MACHINE, START

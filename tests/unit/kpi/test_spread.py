@@ -2,10 +2,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.counts import Deltas
-from kpi.slices import grid
-from kpi.spread import EXACT_MS, part_of, shares, spread
-from kpi.states import StateInterval
+from kpi.facts.counts import Deltas
+from kpi.facts.slices import grid
+from kpi.facts.spread import EXACT_MS, part_of, shares, spread
+from kpi.timeline.states import StateInterval
 from shopfloor.calendar import Planned
 from shopfloor.columns import Times
 from shopfloor.instant import MINUTE

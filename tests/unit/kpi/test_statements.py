@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi.plan import UnitPlan
-from kpi.states import Source, StateInterval, silent_timeline, timeline
+from kpi.timeline.states import Source, StateInterval, silent_timeline, timeline
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.instant import HOUR, SECOND

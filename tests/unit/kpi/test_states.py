@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from kpi.plan import UnitPlan
-from kpi.states import StateInterval
-from kpi.states import timeline as timeline_of
+from kpi.timeline.states import StateInterval
+from kpi.timeline.states import timeline as timeline_of
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.instant import SECOND

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi.plan import UnitPlan
-from kpi.states import timeline
-from kpi.stops import StopRun, find_stops
+from kpi.timeline.states import timeline
+from kpi.timeline.stops import StopRun, find_stops
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.instant import SECOND

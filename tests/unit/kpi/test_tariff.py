@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpi.energy.tariff import Usage, bill, bills, power_factor
 from kpi.refusal import BadInput
-from kpi.tariff import Usage, bill, bills, power_factor
 from shopfloor.plant import Tariff
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.tiles import Readings, Tile, clipped, heard, hold, overlay
+from kpi.timeline.tiles import Readings, Tile, clipped, heard, hold, overlay
 from shopfloor.columns import SampleColumns
 from tests.production import MACHINE, START, lost, machine, sample
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpi.evaluation.yields import final_yield, first_pass_yield, rolled_throughput
 from kpi.refusal import BadInput
-from kpi.yields import final_yield, first_pass_yield, rolled_throughput
 
 
 def test_the_published_rolled_throughput_comes_out() -> None:

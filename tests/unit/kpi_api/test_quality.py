@@ -5,8 +5,8 @@ import httpx
 import numpy as np
 import pytest
 
-from kpi.capability import capability
-from kpi.control_chart import study
+from kpi.capability.control_chart import study
+from kpi.capability.indices import capability
 from kpi_api.app import create_app
 from kpi_api.quality import MOST_POINTS, _chart, readings
 from kpi_api.routes import quality

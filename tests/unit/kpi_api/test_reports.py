@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi.evaluate import evaluate
+from kpi.evaluation.evaluate import evaluate
 from kpi_api.merged import Merged
 from kpi_api.reports import reports
 from shopfloor.additive import COLUMNS, Merge, at_column, merge

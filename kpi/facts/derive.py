@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from kpi.book import Book
+from kpi.facts.book import Book
+from kpi.facts.quantities import widened, with_quantities
+from kpi.facts.slices import Grid, Key, Window, grid
 from kpi.plan import UnitPlan
-from kpi.quantities import widened, with_quantities
-from kpi.slices import Grid, Key, Window, grid
-from kpi.states import Source, StateInterval, silent_timeline, untrimmed_timeline
-from kpi.stops import STOPS, StopRun, find_stops
+from kpi.timeline.states import Source, StateInterval, silent_timeline, untrimmed_timeline
+from kpi.timeline.stops import STOPS, StopRun, find_stops
 from shopfloor.columns import Mask, SampleColumns
 from shopfloor.fact import Fact, Loss, Stop
 from shopfloor.instant import MINUTE, Instant
@@ -46,9 +46,9 @@ def derive(plan: UnitPlan, samples: SampleColumns, window: Window, statements: S
     """The facts, stops and losses of ``window``, as far as it lies between the first and the last sample.
 
     ``window`` is in whole minutes. ``samples`` include the context that decides the borders: ``plan.reach`` beyond both
-    borders of ``kpi.quantities.widened(window, statements)``, and each counter's last good reading before and next
-    after. ``statements`` are those in force that overlap all of that. Any split of a time into windows gives the same
-    facts.
+    borders of ``kpi.facts.quantities.widened(window, statements)``, and each counter's last good reading before and
+    next after. ``statements`` are those in force that overlap all of that. Any split of a time into windows gives the
+    same facts.
 
     A stated reason holds for its whole stop: ask for a window that holds the stops of stated reasons whole.
     """

@@ -1,14 +1,14 @@
 """What the KPIs mean: one record each, for pages, reports and the reference. Facts to KPIs, in words.
 
-Ids are stable. Formulas of a record's KPIs are those of ``kpi.formulas``, word for word; the others (capability, bill,
-baseline) say in words what their modules compute.
+Ids are stable. Formulas of a record's KPIs are those of ``kpi.evaluation.formulas``, word for word; the others
+(capability, bill, baseline) say in words what their modules compute.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from kpi.definition import Confidence, Direction, Given, KpiDefinition
-from kpi.record_definitions import DOWN, HOUSE, MANAGER, NONE, RECORD_KPIS, UP, iso
+from kpi.evaluation.definition import Confidence, Direction, Given, KpiDefinition
+from kpi.evaluation.record_definitions import DOWN, HOUSE, MANAGER, NONE, RECORD_KPIS, UP, iso
 
 __all__ = ["KPIS", "NOT_COMPUTED", "Confidence", "Direction", "Given", "KpiDefinition"]
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kpi.inference import MEMORY_MS, Inferred, Pace, by_counter, by_gauge, carried
 from kpi.plan import ENERGY, STATE, UnitPlan, dated_tiles
-from kpi.tiles import Readings, Tile, clipped, heard, hold, overlay
+from kpi.timeline.inference import MEMORY_MS, Inferred, Pace, by_counter, by_gauge, carried
+from kpi.timeline.tiles import Readings, Tile, clipped, heard, hold, overlay
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import Instant
 from shopfloor.machine_state import TimeCategory

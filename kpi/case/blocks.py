@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kpi.capability import Capability, capability
-from kpi.case_elements import NAMES
-from kpi.case_values import above_0, block, number, numbers
-from kpi.enpi import EnergyPoint, expected, fit
+from kpi.capability.indices import Capability, capability
+from kpi.capability.spc import Within
+from kpi.case.elements import NAMES
+from kpi.case.values import above_0, block, number, numbers
+from kpi.energy.enpi import EnergyPoint, expected, fit
+from kpi.energy.tariff import Bill, bill
+from kpi.evaluation.yields import first_pass_yield, rolled_throughput
 from kpi.refusal import BadInput
-from kpi.spc import Within
-from kpi.tariff import Bill, bill
-from kpi.yields import first_pass_yield, rolled_throughput
 from shopfloor.plant import Baseline, Tariff
 
 Kpi = float | list[float] | None

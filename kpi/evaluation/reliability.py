@@ -10,7 +10,7 @@ stops never; a re-trip within the plan's ``retrip_s`` is the same failure.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kpi.evaluate import evaluate
+from kpi.evaluation.evaluate import evaluate
 
 
 @dataclass(frozen=True, slots=True)

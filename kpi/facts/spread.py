@@ -4,8 +4,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kpi.counts import Deltas
-from kpi.slices import Grid, Indices
+from kpi.facts.counts import Deltas
+from kpi.facts.slices import Grid, Indices
 from shopfloor.columns import Mask, Times
 
 EXACT_MS: Final = 2**30

@@ -1,4 +1,4 @@
-"""``calc``: KPIs from given elements, without a store. The formulas are those of every fact (``kpi.formulas``).
+"""``calc``: KPIs from given elements, without a store, by the formulas of every fact (``kpi.evaluation.formulas``).
 
 What cannot be computed is None, with the reason in ``flags``; what contradicts itself raises BadInput.
 """
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kpi.case_blocks import BILL_KPIS, CAPABILITY_KPIS, Answer, Kpi, bar, baseline, measurements, steps, tariff
-from kpi.case_elements import Known, merged_elements, taken_as_0
-from kpi.case_values import block
-from kpi.definitions import KPIS
-from kpi.evaluate import quotients, with_sums
-from kpi.flags import record_flags, run_time_missing
-from kpi.formulas import APPARENT, FORMULAS, RATED, SUMS
+from kpi.case.blocks import BILL_KPIS, CAPABILITY_KPIS, Answer, Kpi, bar, baseline, measurements, steps, tariff
+from kpi.case.elements import Known, merged_elements, taken_as_0
+from kpi.case.values import block
+from kpi.evaluation.definitions import KPIS
+from kpi.evaluation.evaluate import quotients, with_sums
+from kpi.evaluation.flags import record_flags, run_time_missing
+from kpi.evaluation.formulas import APPARENT, FORMULAS, RATED, SUMS
 from kpi.refusal import BadInput
 
 BLOCKS: Final = ("elements", "measurements", "steps", "tariff", "baseline", "bar")
@@ -48,7 +48,7 @@ class CaseReport:
     """What a case comes to."""
 
     kpis: Mapping[str, Kpi]
-    """Every id of ``kpi.definitions.KPIS``; None where it cannot be computed."""
+    """Every id of ``kpi.evaluation.definitions.KPIS``; None where it cannot be computed."""
     elements: Mapping[str, float]
     """The merged elements, with those that followed and the sums of the formulas."""
     flags: tuple[str, ...]

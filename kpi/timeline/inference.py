@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from kpi.tiles import Readings, Tile, clipped, hold
+from kpi.timeline.tiles import Readings, Tile, clipped, hold
 from shopfloor.columns import Times, Values
 from shopfloor.instant import MINUTE, SECOND, Instant
 from shopfloor.machine_state import TimeCategory

@@ -9,14 +9,14 @@ from typing import Final
 
 import numpy as np
 
-from kpi.counts import Deltas, Resolution, Step, bound_for, deltas, resolution
-from kpi.energy import demands, peaks, priced
+from kpi.facts.counts import Deltas, Resolution, Step, bound_for, deltas, resolution
+from kpi.facts.pricing import demands, peaks, priced
+from kpi.facts.quantities import SETUP, STARTUP, UNATTRIBUTED, UNSCHEDULED, Columns, made
+from kpi.facts.slices import CATEGORIES, Grid, Indices, Window
+from kpi.facts.spread import spread
 from kpi.plan import ENERGY, POWER, QUANTITIES, REACTIVE, UnitPlan, dated_values
-from kpi.quantities import SETUP, STARTUP, UNATTRIBUTED, UNSCHEDULED, Columns, made
-from kpi.slices import CATEGORIES, Grid, Indices, Window
-from kpi.spread import spread
-from kpi.states import Source, StateInterval
-from kpi.stops import StopRun
+from kpi.timeline.states import Source, StateInterval
+from kpi.timeline.stops import StopRun
 from shopfloor.additive import Elements, at_column
 from shopfloor.columns import Mask, SampleColumns, Times, Values
 from shopfloor.fact import Fact

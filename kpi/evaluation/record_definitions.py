@@ -1,9 +1,9 @@
-"""Definitions of the KPIs of the additive record: their formulas are those of ``kpi.formulas``, word for word."""
+"""Definitions of the KPIs of the additive record, with the formulas of ``kpi.evaluation.formulas``, word for word."""
 
 from typing import Final
 
-from kpi.definition import Confidence, Direction, KpiDefinition
-from kpi.formulas import FORMULAS
+from kpi.evaluation.definition import Confidence, Direction, KpiDefinition
+from kpi.evaluation.formulas import FORMULAS
 
 UP, DOWN, NONE = Direction.UP, Direction.DOWN, Direction.NONE
 HOUSE: Final = "house"

@@ -11,9 +11,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from kpi.refusal import BadInput
-from kpi.run_rules import ALARM_RULES, Hits, Scores, nelson, western_electric
-from kpi.spc import (
+from kpi.capability.run_rules import ALARM_RULES, Hits, Scores, nelson, western_electric
+from kpi.capability.spc import (
     RANGE_UP_TO,
     Line,
     Subgroup,
@@ -29,6 +28,7 @@ from kpi.spc import (
     ranges,
     within_sigma,
 )
+from kpi.refusal import BadInput
 
 
 class Statistic(StrEnum):

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
+from kpi.facts.slices import Grid, Indices, Window
+from kpi.facts.spread import part_of, shares
 from kpi.plan import PIECES, PRODUCED_IN, UnitPlan, dated_values
-from kpi.slices import Grid, Indices, Window
-from kpi.spread import part_of, shares
-from kpi.statements import of_kind
+from kpi.timeline.statements import of_kind
 from shopfloor.columns import Times, Values
 from shopfloor.instant import Instant
 from shopfloor.plant import QuantityUnit, WorkUnit

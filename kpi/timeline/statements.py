@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from kpi.tiles import Tile
+from kpi.timeline.tiles import Tile
 from shopfloor.instant import Instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.reason import Reason

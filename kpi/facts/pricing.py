@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from kpi.counts import Deltas, Resolution
+from kpi.facts.counts import Deltas, Resolution
+from kpi.facts.slices import Grid, Indices, Window
 from kpi.plan import dated_values
-from kpi.slices import Grid, Indices, Window
 from shopfloor.columns import Mask, Times, Values
 from shopfloor.instant import HOUR, MINUTE, QUARTER, Instant, ceil_to, to_datetime
 from shopfloor.plant import Tariff, WorkUnit

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kpi.states import StateInterval
+from kpi.timeline.states import StateInterval
 from shopfloor.columns import Mask, Times, Values
 from shopfloor.instant import Instant
 from shopfloor.machine_state import TimeCategory

@@ -9,8 +9,6 @@ from enum import StrEnum
 from itertools import groupby
 from typing import NamedTuple
 
-from kpi.inference import Pace, slowest_pace
-from kpi.machine import NOTHING, Told, code_of, tell
 from kpi.plan import (
     UnitPlan,
     calendar_spans,
@@ -20,8 +18,10 @@ from kpi.plan import (
     product_of,
     runs_outside,
 )
-from kpi.statements import moved_to, of_kind, reasons_over, winners
-from kpi.tiles import Tile, heard, hold, overlay
+from kpi.timeline.inference import Pace, slowest_pace
+from kpi.timeline.machine import NOTHING, Told, code_of, tell
+from kpi.timeline.statements import moved_to, of_kind, reasons_over, winners
+from kpi.timeline.tiles import Tile, heard, hold, overlay
 from shopfloor.calendar import OFF_SHIFT, Planned, Span
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import Instant

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kpi.flags import record_flags, run_time_missing
-from kpi.formulas import APPARENT, COUNTED, FORMULAS, PERFORMANCE_LOSSES, RATED, SUMS, Formula
+from kpi.evaluation.flags import record_flags, run_time_missing
+from kpi.evaluation.formulas import APPARENT, COUNTED, FORMULAS, PERFORMANCE_LOSSES, RATED, SUMS, Formula
 from shopfloor.additive import Elements
 from shopfloor.instant import Instant
 from shopfloor.plant import QuantityUnit
@@ -51,13 +51,13 @@ class KpiReport:
     """The KPIs of one merged record."""
 
     kpis: Mapping[str, float | None]
-    """By id of ``kpi.formulas.FORMULAS``; None where a denominator is zero."""
+    """By id of ``kpi.evaluation.formulas.FORMULAS``; None where a denominator is zero."""
     elements: Elements
     """The record, with the sums that the formulas are written in (``planned_busy_s``, ``production_s`` ...)."""
     coverage: float | None
     """Known share of planned busy time; None when none was planned."""
     flags: tuple[str, ...]
-    """What a reader should know before trusting the numbers: ids of ``kpi.flags.FLAGS``."""
+    """What a reader should know before trusting the numbers: ids of ``kpi.evaluation.flags.FLAGS``."""
 
 
 def evaluate(
@@ -102,7 +102,7 @@ def evaluate_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
 
 
 def with_sums(elements: Mapping[str, float], given: Mapping[str, float] | None = None) -> Elements:
-    """The record with every element of ``kpi.formulas.SUMS``; those in ``given`` are taken from there."""
+    """The record with every element of ``kpi.evaluation.formulas.SUMS``; those in ``given`` are taken from there."""
     whole = dict(elements)
     get = whole.get
     for name, total in SUMS.items():

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from kpi.evaluate import with_sums
-from kpi.flags import run_time_missing
+from kpi.evaluation.evaluate import with_sums
+from kpi.evaluation.flags import run_time_missing
 from shopfloor.fact import Loss
 from shopfloor.machine_state import TimeCategory
 from shopfloor.reason import Reason

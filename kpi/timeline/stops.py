@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from kpi.plan import UnitPlan
-from kpi.states import Source, StateInterval, machine_category, threshold_ms
+from kpi.timeline.states import Source, StateInterval, machine_category, threshold_ms
 from shopfloor.instant import Instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import WorkUnit

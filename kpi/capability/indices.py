@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpi import spc
-from kpi.control_chart import Study, grouped, individuals
+from kpi.capability import spc
+from kpi.capability.control_chart import Study, grouped, individuals
+from kpi.capability.spc import Subgroup, Within, checked, deviation
 from kpi.refusal import BadInput
-from kpi.spc import Subgroup, Within, checked, deviation
 
 ENOUGH_SUBGROUPS = 25
 """With fewer, the limits are a first guess."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kpi.case_values import block, number
-from kpi.flags import SLACK
+from kpi.case.values import block, number
+from kpi.evaluation.flags import SLACK
 from kpi.refusal import BadInput
 from shopfloor.additive import COLUMNS, Merge
 

@@ -1,0 +1,1 @@
+"""Measured values to capability indices and control charts. Pure."""

@@ -1,0 +1,1 @@
+"""``shopfloor calc``: a case of given elements to KPIs, no store. Pure."""

@@ -1,0 +1,1 @@
+"""Energy to money and to performance: the bill, the baseline and what was saved against it. Pure."""
