@@ -29,10 +29,6 @@ class Place:
         found = [unit for unit in self.units if unit.is_machine]
         return found or self.units
 
-    def line_of(self, path: str) -> WorkCenter:
-        """The line of one of the place's units."""
-        return next(line for line in self.lines if any(str(unit.path) == path for unit in line.units))
-
 
 def place_of(plant: Plant, pattern: str) -> Place | None:
     """The place that a path of fewer than four levels names; None for a unit's path or a pattern.

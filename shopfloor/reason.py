@@ -1,6 +1,6 @@
 """Stop reasons: a plant's own tree of words for why a unit stood still, and what each means for the KPIs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,11 +28,3 @@ class Reason:
     failure: bool = False
     """The equipment failed: counts for MTBF and MTTR."""
     maintenance: Maintenance | None = None
-
-
-def lineage(reasons: Mapping[str, Reason], reason: str) -> Iterator[Reason]:
-    """A reason, its parent, and so on up to the root; nothing for an unknown one."""
-    found = reasons.get(reason)
-    while found is not None:
-        yield found
-        found = reasons.get(found.parent) if found.parent else None

@@ -5,7 +5,6 @@ import httpx
 import pytest
 
 from kpi_api.app import create_app
-from kpi_api.routes import energy
 from kpi_api.store import Store
 from shopfloor.instant import format_instant
 from tests.small_works import DAYS, FIRST, METER, SECOND_STEP, first_day, noon, small_works
@@ -24,8 +23,6 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 async def api(works: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     monkeypatch.delenv("SHOPFLOOR_API_KEY", raising=False)
     app = create_app(works)
-    if not any(getattr(route, "path", "") == "/api/v1/energy" for route in app.routes):
-        app.include_router(energy.router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         yield client
 

@@ -9,7 +9,6 @@ from kpi.capability.control_chart import study
 from kpi.capability.indices import capability
 from kpi_api.app import create_app
 from kpi_api.quality import MOST_POINTS, _chart, readings
-from kpi_api.routes import quality
 from kpi_api.store import Store
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import SECOND, format_instant
@@ -29,8 +28,6 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 async def api(works: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     monkeypatch.delenv("SHOPFLOOR_API_KEY", raising=False)
     app = create_app(works)
-    if not any(getattr(route, "path", "") == "/api/v1/quality" for route in app.routes):
-        app.include_router(quality.router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         yield client
 
