@@ -97,7 +97,12 @@ def latest_query(measurement: str, enterprise: str, unit: str, before: Instant |
 
 def sample_point(enterprise: str, sample: Sample) -> Point:
     """A sample as a point. An integer beyond 2^53 stays one, for the store to reject."""
-    fields: dict[str, Number | str] = {tag: _stored(value) for tag, value in sample.values.items()}
+    values = sample.values
+    fields: dict[str, Number | str]
+    if _FLOAT.issuperset(map(type, values.values())):
+        fields = dict(values)
+    else:
+        fields = {tag: _stored(value) for tag, value in values.items()}
     if sample.status:
         fields[schema.STATUS] = _status_text(sample.status)
     return Point(Measurement.SAMPLES, unit_tags(enterprise, sample.unit), sample.time, fields)
@@ -110,8 +115,11 @@ def point_sample(point: Point) -> Sample:
     return Sample(unit=unit_of(point.tags), time=point.time, values=values, status=status)
 
 
+_FLOAT = frozenset({float})
+
+
 def _stored(value: Value) -> Number | str:
-    if isinstance(value, int):
+    if type(value) is int:
         return float(value) if abs(value) <= EXACT else value
     return value
 

@@ -7,8 +7,7 @@ what was not confirmed comes again, and writing it again changes nothing.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -18,7 +17,7 @@ from historian.historian import Historian
 from historian.point import Point, Query
 from historian.records import AgentWatermark, Dirty, dirty_point, edge_ledger_point, sample_point, watermark_point
 from historian.schema import Measurement
-from ingest.batcher import batches
+from ingest.batcher import gather
 from ingest.dead_letters import DeadLetters
 from ingest.ledger import IngestCounts
 from ingest.liveness import Liveness, OutboxWatch
@@ -49,6 +48,8 @@ MAX_BATCH: Final = 5_000
 """Samples in one write."""
 LINGER_S: Final = 0.02
 """How long a batch waits for company."""
+WRITERS: Final = 2
+"""Batches under way at a time: one is judged and encoded while the store works on the other."""
 KEPT_RETRY_S: Final = 0.5
 _LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
 
@@ -56,8 +57,11 @@ _LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
 class Port(Protocol):
     """The part of an ``MqttClient`` that the pipeline needs."""
 
-    def deliveries(self) -> AsyncIterator[Delivery]:
-        """Messages to be acknowledged."""
+    async def take(self, most: int) -> Sequence[Delivery]:
+        """At least one and at most ``most`` messages to be acknowledged; none when no more will come.
+
+        A call that is cancelled has taken nothing.
+        """
         ...
 
     async def publish(self, message: Message) -> None:
@@ -139,14 +143,19 @@ class Pipeline:
     async def _consume(self) -> None:
         latest = await self._insist(lambda: self._historian.read(_LATEST_DIRTY))
         self._stamp = max((point.time for point in latest), default=0)
-        arrivals = batches(self._arrivals(), lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s)
-        async with aclosing(arrivals) as all_arrivals:
-            async for batch in all_arrivals:
-                await self._handle(batch)
+        slots = asyncio.Semaphore(WRITERS)
+        async with asyncio.TaskGroup() as writing:
+            while True:
+                await slots.acquire()
+                batch = await gather(
+                    self._arrivals, lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s
+                )
+                if not batch:
+                    return
+                writing.create_task(self._handle(batch), name="batch").add_done_callback(lambda _: slots.release())
 
-    async def _arrivals(self) -> AsyncIterator[Arrival]:
-        async for delivery in self._port.deliveries():
-            yield Arrival(delivery, self._judged(delivery.message))
+    async def _arrivals(self, most: int) -> Sequence[Arrival]:
+        return [Arrival(delivery, self._judged(delivery.message)) for delivery in await self._port.take(most)]
 
     # ------------------------------------------------------------ one message
 

@@ -7,6 +7,7 @@ is ever held around a call into it. The broker is transport, never a store: what
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -29,6 +30,12 @@ RETRY_S: Final = (1, 10)
 """Shortest and longest pause between attempts to connect (s)."""
 IN_FLIGHT: Final = 20
 """Messages on the way to the broker at one time; further ``publish`` calls wait."""
+RECEIVE_LIMIT: Final = 4_096
+"""Deliveries that may wait to be read ..."""
+RECEIVE_BYTES: Final = 64 * 1024 * 1024
+"""... and what their payloads may hold together."""
+MAX_RECEIVED: Final = 1024 * 1024
+"""Bytes of a payload that are kept; nothing of ours is as long, so what is cut off could not be read anyway."""
 CA_VARIABLE: Final = "SHOPFLOOR_MQTT_CA"
 """Environment variable: file with the CA certificates for ``mqtts://`` (default: the system's)."""
 
@@ -55,8 +62,9 @@ class MqttClient:
     """One connection at QoS 1, MQTT 3.1.1: connects in the background, again after each loss, and subscribes anew.
 
     With ``persistent`` the broker is asked to keep the session of ``client_id`` while we are away. ``receive_limit``
-    bounds the deliveries that wait to be read: beyond it they are dropped unacknowledged and counted in
-    ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's in-flight limit.
+    (and RECEIVE_BYTES) bound the deliveries that wait to be read: beyond it they are dropped unacknowledged and
+    counted in ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's
+    in-flight limit, which is what usually holds the broker back.
     """
 
     def __init__(
@@ -67,14 +75,18 @@ class MqttClient:
         subscriptions: Sequence[str] = (),
         will: Message | None = None,
         on_connect_publish: Sequence[Message] = (),
-        receive_limit: int = 4_096,
+        receive_limit: int = RECEIVE_LIMIT,
         persistent: bool = False,
         retry_s: tuple[int, int] = RETRY_S,
     ) -> None:
         self._access = access
         self._subscriptions = tuple(subscriptions)
         self._on_connect_publish = tuple(on_connect_publish)
-        self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue(receive_limit)
+        self._received: deque[MQTTMessage] = deque()
+        self._inbox: deque[Delivery] = deque()
+        self._inbox_bytes = 0
+        self._receive_limit = receive_limit
+        self._some = asyncio.Event()
         self._ready = asyncio.Event()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._published: dict[int, asyncio.Future[None]] = {}
@@ -119,7 +131,7 @@ class MqttClient:
             self._on_subscribed, mid, any(code.is_failure for code in codes)
         )
         paho.on_publish = lambda _c, _u, mid, _code, _p: self._hand_over(self._on_published, mid)
-        paho.on_message = lambda _c, _u, message: self._hand_over(self._on_message, message)
+        paho.on_message = lambda _c, _u, message: self._receive(message)
 
     def _hand_over(self, handler: Callable[..., None], *values: Any) -> None:
         try:
@@ -127,6 +139,14 @@ class MqttClient:
                 self._loop.call_soon_threadsafe(handler, *values)
         except RuntimeError:
             pass  # the loop has ended: nobody is left to be told
+
+    def _receive(self, raw: MQTTMessage) -> None:
+        """In paho's thread: one wake-up of the loop takes all that has come until it looks."""
+        if len(raw.payload) > MAX_RECEIVED:
+            raw.payload = raw.payload[:MAX_RECEIVED]
+        self._received.append(raw)
+        if len(self._received) == 1:
+            self._hand_over(self._on_messages)
 
     # ------------------------------------------------------------ life
 
@@ -186,10 +206,23 @@ class MqttClient:
         arrived.add_done_callback(lambda _: self._published.pop(info.mid, None))
         return arrived
 
+    async def take(self, most: int) -> list[Delivery]:
+        """What has been received, in order, at least one and at most ``most``; each to be acknowledged by the reader.
+
+        One reader at a time. A cancelled call has taken nothing.
+        """
+        while not self._inbox:
+            self._some.clear()
+            await self._some.wait()
+        taken = [self._inbox.popleft() for _ in range(min(most, len(self._inbox)))]
+        self._inbox_bytes -= sum(len(delivery.message.payload) for delivery in taken)
+        return taken
+
     async def deliveries(self) -> AsyncIterator[Delivery]:
-        """Every message received, in order, each to be acknowledged by the reader. Never ends by itself."""
+        """The same one by one. Never ends by itself."""
         while True:
-            yield await self._deliveries.get()
+            (delivery,) = await self.take(1)
+            yield delivery
 
     # ------------------------------------------------------------ in the loop
 
@@ -240,11 +273,18 @@ class MqttClient:
             if not arrived.done():
                 arrived.set_exception(ServiceUnavailable(f"broker {self._access.url}: {reason}"))
 
-    def _on_message(self, raw: MQTTMessage) -> None:
-        delivery = Delivery(_received(raw), self._ack_of(raw.mid, raw.qos))
-        if not self._deliveries.full():
-            self._deliveries.put_nowait(delivery)
-            return
+    def _on_messages(self) -> None:
+        while self._received:
+            raw = self._received.popleft()
+            size = len(raw.payload)
+            if len(self._inbox) >= self._receive_limit or self._inbox_bytes + size > RECEIVE_BYTES:
+                self._overflow()
+                continue
+            self._inbox.append(Delivery(_received(raw), self._ack_of(raw.mid, raw.qos)))
+            self._inbox_bytes += size
+        self._some.set()
+
+    def _overflow(self) -> None:
         self.overflowed += 1
         if self.overflowed == 1:
             log.error("messages arrive faster than they are read; dropped unacknowledged, to be sent again")

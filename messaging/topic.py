@@ -1,6 +1,7 @@
 """Topics of *messages*: built and parsed in one place; a topic object that exists is valid."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from shopfloor.equipment import ID, BadPath, EquipmentPath
@@ -28,12 +29,13 @@ class SampleTopic:
     def __str__(self) -> str:
         return f"{VERSION}/{self.path.enterprise}/{self.path}/samples/{self.agent}"
 
-    @classmethod
-    def parse(cls, topic: str) -> "SampleTopic":
+    @staticmethod
+    @lru_cache(maxsize=4_096)
+    def parse(topic: str) -> "SampleTopic":
         """Read a topic; raises MessageRejected ``wrong_topic``."""
         match topic.split("/"):
             case ["v1", enterprise, site, area, center, unit, "samples", agent]:
-                return cls(_path(enterprise, site, area, center, unit), agent)
+                return SampleTopic(_path(enterprise, site, area, center, unit), agent)
         raise _wrong(f"{topic!r} is not {VERSION}/enterprise/site/area/work_center/work_unit/samples/agent")
 
 
