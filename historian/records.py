@@ -97,12 +97,7 @@ def latest_query(measurement: str, enterprise: str, unit: str, before: Instant |
 
 def sample_point(enterprise: str, sample: Sample) -> Point:
     """A sample as a point. An integer beyond 2^53 stays one, for the store to reject."""
-    values = sample.values
-    fields: dict[str, Number | str]
-    if _FLOAT.issuperset(map(type, values.values())):
-        fields = dict(values)
-    else:
-        fields = {tag: _stored(value) for tag, value in values.items()}
+    fields = _exact(sample.values) or {tag: _stored(value) for tag, value in sample.values.items()}
     if sample.status:
         fields[schema.STATUS] = _status_text(sample.status)
     return Point(Measurement.SAMPLES, unit_tags(enterprise, sample.unit), sample.time, fields)
@@ -115,7 +110,17 @@ def point_sample(point: Point) -> Sample:
     return Sample(unit=unit_of(point.tags), time=point.time, values=values, status=status)
 
 
-_FLOAT = frozenset({float})
+_NUMBERS = frozenset({int, float})
+
+
+def _exact(values: Mapping[str, Value]) -> dict[str, Number | str] | None:
+    """All values as floats, at once; None unless they are numbers of which none loses anything."""
+    numbers = values.values()
+    if not values or not _NUMBERS.issuperset(map(type, numbers)):
+        return None
+    if min(numbers) < -EXACT or max(numbers) > EXACT:  # type: ignore[operator]
+        return None
+    return dict(zip(values, map(float, numbers), strict=True))
 
 
 def _stored(value: Value) -> Number | str:

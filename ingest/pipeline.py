@@ -81,6 +81,11 @@ class Arrival:
         """Its share of a batch."""
         return self.judgement.weight if self.judgement else 1
 
+    @property
+    def agent(self) -> str:
+        """Whose topic it came on: every topic that we listen to ends in the agent's name."""
+        return self.delivery.message.topic.rpartition("/")[2]
+
 
 class Pipeline:
     """Brings messages into the historian until it is cancelled.
@@ -116,6 +121,8 @@ class Pipeline:
         self._oldest: dict[Source, Instant] = {}
         self._reports: dict[str, Point] = {}
         self._stamp: Instant = 0
+        self._served: set[str] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
         self.newest: dict[str, Instant] = {}
         """Unit -> source time of the newest sample that this process stored."""
         self.counts = IngestCounts()
@@ -140,9 +147,29 @@ class Pipeline:
                 task.cancel()
             await asyncio.gather(receipts, consume, return_exceptions=True)
 
-    async def _consume(self) -> None:
+    def serve_none(self) -> None:
+        """Take the messages of no agents but those that ``serve`` names. Without this call: of all."""
+        self._served = set()
+
+    async def serve(self, agent: str) -> None:
+        """Take this agent's messages from now on."""
+        await self._go_on_from_what_is_stored()
+        if self._served is not None:
+            self._served.add(agent)
+
+    async def leave(self, agent: str) -> None:
+        """Take this agent's messages no more; returns when none of them is being stored."""
+        if self._served is not None:
+            self._served.discard(agent)
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _go_on_from_what_is_stored(self) -> None:
         latest = await self._insist(lambda: self._historian.read(_LATEST_DIRTY))
-        self._stamp = max((point.time for point in latest), default=0)
+        self._stamp = max([self._stamp, *(point.time for point in latest)])
+
+    async def _consume(self) -> None:
+        await self._go_on_from_what_is_stored()
         slots = asyncio.Semaphore(WRITERS)
         async with asyncio.TaskGroup() as writing:
             while True:
@@ -152,7 +179,10 @@ class Pipeline:
                 )
                 if not batch:
                     return
-                writing.create_task(self._handle(batch), name="batch").add_done_callback(lambda _: slots.release())
+                task = writing.create_task(self._handle(batch), name="batch")
+                self._under_way.add(task)
+                task.add_done_callback(self._under_way.discard)
+                task.add_done_callback(lambda _: slots.release())
 
     async def _arrivals(self, most: int) -> Sequence[Arrival]:
         return [Arrival(delivery, self._judged(delivery.message)) for delivery in await self._port.take(most)]
@@ -192,7 +222,10 @@ class Pipeline:
 
     # ------------------------------------------------------------ one batch
 
-    async def _handle(self, batch: Sequence[Arrival]) -> None:
+    async def _handle(self, arrivals: Sequence[Arrival]) -> None:
+        batch = [arrival for arrival in arrivals if self._serves(arrival)]
+        if len(batch) < len(arrivals):
+            self._pass_over(arrivals)
         judgements = [arrival.judgement for arrival in batch if arrival.judgement is not None]
         await self._bury([letter for judgement in judgements for letter in judgement.letters])
         dirty = await self._store(judgements)
@@ -202,6 +235,16 @@ class Pipeline:
         self._note_newest(judgements)
         if dirty:
             self._on_dirty(dirty)
+
+    def _serves(self, arrival: Arrival) -> bool:
+        return self._served is None or arrival.agent in self._served
+
+    def _pass_over(self, arrivals: Iterable[Arrival]) -> None:
+        """Another process has taken these agents over: they send again, to it, what no receipt covers."""
+        for arrival in arrivals:
+            if not self._serves(arrival):
+                self.counts.passed_over += 1
+                arrival.delivery.ack()
 
     async def _store(self, judgements: Sequence[Judgement]) -> list[Dirty]:
         """Write all good samples with the intervals they make dirty; returns those once everything has a verdict."""

@@ -78,10 +78,13 @@ class MqttClient:
         receive_limit: int = RECEIVE_LIMIT,
         persistent: bool = False,
         retry_s: tuple[int, int] = RETRY_S,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_lost`` is called after each loss of the connection, before anything of a new one is delivered."""
         self._access = access
         self._subscriptions = tuple(subscriptions)
         self._on_connect_publish = tuple(on_connect_publish)
+        self._told_lost = on_lost
         self._received: deque[MQTTMessage] = deque()
         self._inbox: deque[Delivery] = deque()
         self._inbox_bytes = 0
@@ -206,6 +209,20 @@ class MqttClient:
         arrived.add_done_callback(lambda _: self._published.pop(info.mid, None))
         return arrived
 
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Listen to these topics, too, from now on and after each loss of the connection."""
+        new = [topic for topic in topics if topic not in self._subscriptions]
+        self._subscriptions += tuple(new)
+        if new and self.connected:
+            self._paho.subscribe([(topic, 1) for topic in new])
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Listen to these topics no more. What is on its way still comes."""
+        gone = [topic for topic in self._subscriptions if topic in topics]
+        self._subscriptions = tuple(topic for topic in self._subscriptions if topic not in topics)
+        if gone and self.connected:
+            self._paho.unsubscribe(gone)
+
     async def take(self, most: int) -> list[Delivery]:
         """What has been received, in order, at least one and at most ``most``; each to be acknowledged by the reader.
 
@@ -254,6 +271,7 @@ class MqttClient:
 
     def _on_lost(self, reason: str) -> None:
         self._ready.clear()
+        self._told_lost()
         self._fail_pending(reason)
         if not self._trouble:  # a refusal is followed by a loss: the refusal is what a person must know
             self._note(reason)

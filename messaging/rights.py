@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from messaging.topic import AGENT_STATES_FILTER, SAMPLES_FILTER, agent_state_topic, receipt_topic, samples_filter
+from messaging.topic import (
+    AGENT_STATES_FILTER,
+    INGEST_MEMBERS_FILTER,
+    SAMPLES_FILTER,
+    agent_state_topic,
+    receipt_topic,
+    samples_filter,
+)
 
 INGEST: Final = "ingest"
-"""The user of the ingest service: reads samples and agent states, writes receipts."""
+"""The user of the ingest service: reads samples and agent states, writes receipts; its processes hear one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,8 @@ class Rights:
 
 def rights_of(agents: Sequence[str]) -> dict[str, Rights]:
     """User -> rights: an agent's user is its id; it writes under its own name and reads its own receipt."""
-    ingest = Rights(tuple(receipt_topic(agent) for agent in agents), (SAMPLES_FILTER, AGENT_STATES_FILTER))
+    receipts = tuple(receipt_topic(agent) for agent in agents)
+    ingest = Rights((*receipts, INGEST_MEMBERS_FILTER), (SAMPLES_FILTER, AGENT_STATES_FILTER, INGEST_MEMBERS_FILTER))
     edge = {
         agent: Rights((samples_filter(agent), agent_state_topic(agent)), (receipt_topic(agent),)) for agent in agents
     }

@@ -12,6 +12,8 @@ SAMPLES_FILTER: Final = f"{VERSION}/+/+/+/+/+/samples/+"
 """Subscription for the samples of every unit and agent."""
 AGENT_STATES_FILTER: Final = f"{VERSION}/agents/+"
 """Subscription for the state of every agent."""
+INGEST_MEMBERS_FILTER: Final = f"{VERSION}/ingest/+"
+"""Subscription for the heartbeats of every ingest process."""
 INGEST_SUBSCRIPTIONS: Final = (SAMPLES_FILTER, AGENT_STATES_FILTER)
 """What an ingest service listens to."""
 
@@ -52,6 +54,11 @@ def receipt_topic(agent: str) -> str:
 def agent_state_topic(agent: str) -> str:
     """Where ``agent`` tells its state; retained, with a last will."""
     return f"{VERSION}/agents/{_check_agent(agent)}"
+
+
+def ingest_member_topic(instance: str) -> str:
+    """Where one ingest process tells the others which agents it serves."""
+    return f"{VERSION}/ingest/{_check_agent(instance)}"
 
 
 def agent_of_state(topic: str) -> str | None:
