@@ -4,6 +4,7 @@ PEM in, PEM out. Keys are on the curve P-256. Times are ms since 1970.
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,8 @@ SERVER_DAYS: Final = 5 * 365
 """Nobody on site renews anything: long, but shorter than a machine's life."""
 RENEW_BEFORE: Final = 30 * 24 * HOUR
 """What expires sooner is to be renewed (ms)."""
-_SLOW_CLOCKS = timedelta(days=1)
+_SLOW_CLOCKS: Final = timedelta(days=1)
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,9 @@ def _name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         pass
-    try:
-        return x509.DNSName(host)
-    except ValueError:
-        raise PlantError(f"--host {host!r} is no host name and no address; write broker.example or 192.0.2.1") from None
+    if not _HOST.fullmatch(host):
+        raise PlantError(f"--host {host!r} is no host name and no address; write broker.example or 192.0.2.1")
+    return x509.DNSName(host)
 
 
 def _key(pem: bytes | None) -> ec.EllipticCurvePrivateKey:

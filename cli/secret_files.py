@@ -14,7 +14,6 @@ from typing import Final
 SECRET: Final = 0o600
 PUBLIC: Final = 0o644
 _SETTING: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)")
-_PLAIN: Final = re.compile(r"[\w./:@%+,-]*")
 
 
 def write(path: Path, content: str | bytes, *, mode: int = SECRET, owner: int | None = None) -> bool:
@@ -74,10 +73,6 @@ def merged(text: str, values: Mapping[str, str]) -> str:
     for line in text.splitlines():
         match = _SETTING.fullmatch(line)
         name = match[1] if match else ""
-        lines.append(f"{name}={_quoted(left.pop(name))}" if name in left else line)
-    lines += [f"{name}={_quoted(value)}" for name, value in left.items()]
+        lines.append(f"{name}={shlex.quote(left.pop(name))}" if name in left else line)
+    lines += [f"{name}={shlex.quote(value)}" for name, value in left.items()]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _quoted(value: str) -> str:
-    return value if _PLAIN.fullmatch(value) else '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'

@@ -61,14 +61,20 @@ class Mosquitto:
 
 
 async def start(folder: Path, port: int, rights: Mapping[str, Rights], passwords: Mapping[str, str]) -> Mosquitto:
-    """Start it and return when it accepts connections; raises ServiceUnavailable with its last words."""
+    """Start it for these users and return when it accepts connections; raises ServiceUnavailable."""
+    return await run(write_config(folder, port, rights, passwords), port, folder / "mosquitto.log")
+
+
+async def run(config: Path, port: int, words: Path) -> Mosquitto:
+    """Start it with a configuration and return when it accepts connections on ``port``; what it says goes to ``words``.
+
+    Raises ServiceUnavailable with its last words.
+    """
     executable = find()
     if executable is None:
         raise ServiceUnavailable("mosquitto is not installed; install it or use amqtt")
     if await _listens(port):
         raise ServiceUnavailable(f"port {port} is taken by another program; stop it or choose another port")
-    config = write_config(folder, port, rights, passwords)
-    words = folder / "mosquitto.log"
     running = Mosquitto(await _spawn([executable, "-c", str(config)], words))
     try:
         await _accepts(running, port, words)
