@@ -15,7 +15,7 @@ from typing import Any, Final
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from messaging import trouble
+from messaging import tls, trouble
 from messaging.access import BrokerAccess
 from messaging.connection_log import STEADY_S, ConnectionLog
 from messaging.payload import MAX_CARRIED_BYTES
@@ -109,10 +109,7 @@ class MqttClient:
         if self._access.username is not None:
             paho.username_pw_set(self._access.username, self._access.password)
         if self._access.tls:
-            try:
-                paho.tls_set(ca_certs=self._access.ca)
-            except OSError as fault:
-                raise ServiceUnavailable(trouble.unusable_ca(self._access.ca, fault)) from None
+            paho.tls_set_context(tls.context(self._access))
         if will is not None:
             paho.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         self._wire(paho)
