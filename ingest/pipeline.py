@@ -20,6 +20,7 @@ from historian.schema import Measurement
 from ingest.batcher import gather
 from ingest.dead_letters import DeadLetters
 from ingest.ledger import IngestCounts
+from ingest.letter_log import LetterLog
 from ingest.liveness import Liveness, OutboxWatch
 from ingest.mapping import (
     DeadLetter,
@@ -118,6 +119,7 @@ class Pipeline:
         self._book = ReceiptBook()
         self._publisher = ReceiptPublisher(self._book, port.publish)
         self._watch = OutboxWatch()
+        self._letter_log = LetterLog()
         self._oldest: dict[Source, Instant] = {}
         self._reports: dict[str, Point] = {}
         self._stamp: Instant = 0
@@ -218,7 +220,13 @@ class Pipeline:
         self.liveness.heard(source.agent, mono)
         rivals = self._watch.rivals(source, mono)
         if rivals is not None:
-            log.error("two outboxes are alive as agent %s (%s, %s): give each its own id", source.agent, *rivals)
+            log.error(
+                "two outboxes are alive as agent %s (%s, %s); both are stored. Two machines run as %s: give each agent "
+                "its own name in the plant file",
+                source.agent,
+                *rivals,
+                source.agent,
+            )
 
     # ------------------------------------------------------------ one batch
 
@@ -283,7 +291,9 @@ class Pipeline:
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:
             return
-        for letter in await self._insist(lambda: self._letters.add(letters)):
+        fresh = await self._insist(lambda: self._letters.add(letters))
+        self._letter_log.note(fresh)
+        for letter in fresh:
             self.counts.dead_letters += 1
             self.counts.rejected += letter.seq is not None
             self.counts.by_reason[letter.reason] += 1

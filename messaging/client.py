@@ -6,7 +6,7 @@ is ever held around a call into it. The broker is transport, never a store: what
 
 import asyncio
 import logging
-import os
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,10 @@ from typing import Any, Final
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from messaging import tls, trouble
 from messaging.access import BrokerAccess
+from messaging.connection_log import STEADY_S, ConnectionLog
+from messaging.payload import MAX_CARRIED_BYTES
 from shopfloor.errors import ServiceUnavailable
 
 __all__ = ["BrokerAccess", "Delivery", "Message", "MqttClient"]
@@ -36,8 +39,6 @@ RECEIVE_BYTES: Final = 64 * 1024 * 1024
 """... and what their payloads may hold together."""
 MAX_RECEIVED: Final = 1024 * 1024
 """Bytes of a payload that are kept; nothing of ours is as long, so what is cut off could not be read anyway."""
-CA_VARIABLE: Final = "SHOPFLOOR_MQTT_CA"
-"""Environment variable: file with the CA certificates for ``mqtts://`` (default: the system's)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ class Delivery:
 
 class MqttClient:
     """One connection at QoS 1, MQTT 3.1.1: connects in the background, again after each loss, and subscribes anew.
+
+    Trouble is told in one line and tried again for ever: a broker that is away, refuses us, or shows a certificate that
+    is not trusted. Raises ServiceUnavailable at once for a CA file that cannot be used.
 
     With ``persistent`` the broker is asked to keep the session of ``client_id`` while we are away. ``receive_limit``
     (and RECEIVE_BYTES) bound the deliveries that wait to be read: beyond it they are dropped unacknowledged and
@@ -95,14 +99,17 @@ class MqttClient:
         self._published: dict[int, asyncio.Future[None]] = {}
         self._session = 0
         self._subscribe_mid: int | None = None
-        self._trouble = ""
+        self._log = ConnectionLog(access, client_id)
+        self._retry_s = retry_s
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.overflowed = 0
         """Deliveries dropped because nobody read them."""
-        self._paho = self._make(client_id, persistent, will, retry_s)
+        self.oversized = 0
+        """Messages left out because they are longer than a broker takes."""
+        self._paho = self._make(client_id, persistent, will)
 
-    def _make(self, client_id: str, persistent: bool, will: Message | None, retry_s: tuple[int, int]) -> Client:
+    def _make(self, client_id: str, persistent: bool, will: Message | None) -> Client:
         paho = Client(
             CallbackAPIVersion.VERSION2,
             client_id,
@@ -112,12 +119,12 @@ class MqttClient:
         )
         paho.suppress_exceptions = True
         paho.connect_timeout = CONNECT_TIMEOUT_S
-        paho.reconnect_delay_set(*retry_s)
+        paho.reconnect_delay_set(*self._retry_s)
         paho.max_inflight_messages_set(IN_FLIGHT)
         if self._access.username is not None:
             paho.username_pw_set(self._access.username, self._access.password)
         if self._access.tls:
-            paho.tls_set(ca_certs=os.environ.get(CA_VARIABLE))
+            paho.tls_set_context(tls.context(self._access))
         if will is not None:
             paho.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         self._wire(paho)
@@ -128,7 +135,8 @@ class MqttClient:
         paho.on_connect = lambda _c, _u, _f, code, _p: self._hand_over(
             self._on_refused if code.is_failure else self._on_connected, str(code)
         )
-        paho.on_connect_fail = lambda _c, _u: self._hand_over(self._on_lost, "cannot connect")
+        # paho calls it while it handles the exception, and tells it in no other way
+        paho.on_connect_fail = lambda _c, _u: self._hand_over(self._on_no_connection, sys.exception())
         paho.on_disconnect = lambda _c, _u, _f, code, _p: self._hand_over(self._on_lost, str(code))
         paho.on_subscribe = lambda _c, _u, mid, codes, _p: self._hand_over(
             self._on_subscribed, mid, any(code.is_failure for code in codes)
@@ -180,8 +188,8 @@ class MqttClient:
             async with asyncio.timeout(timeout_s):  # wait_for may swallow a cancellation
                 await self._ready.wait()
         except TimeoutError:
-            trouble = self._trouble or "no answer yet"
-            raise ServiceUnavailable(f"broker {self._access.url} after {timeout_s} s: {trouble}") from None
+            what = self._log.trouble or "no answer yet"
+            raise ServiceUnavailable(f"broker {self._access.url} after {timeout_s} s: {what}") from None
 
     # ------------------------------------------------------------ traffic
 
@@ -189,8 +197,13 @@ class MqttClient:
         """Hand one message to the broker; returns when the broker has it.
 
         Raises ServiceUnavailable when not connected or when the connection breaks meanwhile; the message may then
-        have arrived or not. Nothing is kept for later, but for what was on the way at the break.
+        have arrived or not. Nothing is kept for later, but for what was on the way at the break. A message that is
+        longer than a broker takes is left out as a broker would, and counted: sent, it could cost the connection, again
+        after every reconnection.
         """
+        if len(message.payload) > MAX_CARRIED_BYTES:
+            self._leave_out(message)
+            return
         async with self._slots:
             if not self.connected:
                 raise ServiceUnavailable(f"not connected to broker {self._access.url}")
@@ -199,6 +212,12 @@ class MqttClient:
                     await self._send(message)
             except TimeoutError:
                 raise ServiceUnavailable(f"broker {self._access.url} does not acknowledge") from None
+
+    def _leave_out(self, message: Message) -> None:
+        self.oversized += 1
+        if self.oversized == 1:
+            size = len(message.payload)
+            log.error("a message on %s is left out: %d bytes, at most %d", message.topic, size, MAX_CARRIED_BYTES)
 
     def _send(self, message: Message) -> asyncio.Future[None]:
         info = self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
@@ -245,41 +264,64 @@ class MqttClient:
 
     def _on_connected(self, _: str) -> None:
         self._session += 1
-        if not self._subscriptions:
+        if self._subscriptions:
+            self._subscribe()
+        else:
             self._on_ready()
-            return
+
+    def _subscribe(self) -> None:
         self._subscribe_mid = self._paho.subscribe([(topic, 1) for topic in self._subscriptions])[1]
 
     def _on_subscribed(self, mid: int, refused: bool) -> None:
         if mid != self._subscribe_mid:
             return
         if refused:
-            self._note(f"refuses to let {self._access.username} read {', '.join(self._subscriptions)}")
+            what = ", ".join(self._subscriptions)
+            self._say(self._log.refused(f"refuses to let {self._access.username} read {what}; check the rights there"))
+            self._later(self._retry_s[1], self._subscribe)
             return
         self._on_ready()
 
     def _on_ready(self) -> None:
         for message in self._on_connect_publish:
             self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
-        if self._trouble:
-            log.warning("broker %s is back", self._access.url)
-            self._trouble = ""
+        self._say(self._log.ready(asyncio.get_running_loop().time()))
+        if self._log.driven_out:
+            self._later(STEADY_S, self._on_held)
         self._ready.set()
 
+    def _on_held(self) -> None:
+        self._say(self._log.held(asyncio.get_running_loop().time()))
+        if not self._log.driven_out:
+            self._paho.reconnect_delay_set(*self._retry_s)
+
     def _on_refused(self, reason: str) -> None:
-        self._note(f"refuses user {self._access.username}: {reason}")
+        self._say(self._log.refused(trouble.refused(self._access, reason)))
+
+    def _on_no_connection(self, fault: BaseException | None) -> None:
+        self._say(self._log.no_connection(fault))
 
     def _on_lost(self, reason: str) -> None:
         self._ready.clear()
         self._told_lost()
         self._fail_pending(reason)
-        if not self._trouble:  # a refusal is followed by a loss: the refusal is what a person must know
-            self._note(reason)
+        self._say(self._log.lost(f"connection lost ({reason})", asyncio.get_running_loop().time()))
+        if self._log.driven_out:  # the two take longer turns
+            self._paho.reconnect_delay_set(self._retry_s[1], self._retry_s[1])
 
-    def _note(self, trouble: str) -> None:
-        if trouble != self._trouble and not self._closing:
-            log.warning("broker %s: %s; trying again", self._access.url, trouble)
-        self._trouble = trouble
+    def _say(self, line: str | None) -> None:
+        if line is not None and not self._closing:
+            log.warning("%s", line)
+
+    def _later(self, delay_s: float, handler: Callable[[], None]) -> None:
+        """Call a handler after a while, unless another connection has come meanwhile."""
+        session = self._session
+
+        def due() -> None:
+            if self._session == session and not self._closing:
+                handler()
+
+        asyncio.get_running_loop().call_later(delay_s, due)
 
     def _on_published(self, mid: int) -> None:
         arrived = self._published.get(mid)

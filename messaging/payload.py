@@ -22,6 +22,8 @@ from shopfloor.tag import CANONICAL, NAME
 
 MAX_MESSAGE_BYTES: Final = 256 * 1024
 """A larger payload is refused; senders split before."""
+MAX_CARRIED_BYTES: Final = 4 * MAX_MESSAGE_BYTES
+"""The broker's own limit: so high that what is a little too long is refused where it is counted, by the receiver."""
 MAX_TEXT: Final = 1024
 """Characters of a text value."""
 MAX_INTEGER: Final = 2**53
