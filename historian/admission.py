@@ -64,12 +64,12 @@ def fields_fault(point: Point) -> str | None:
     return None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _are_numbers(measurement: str, names: tuple[str, ...]) -> bool:
     return all(_is_text_field(measurement, name) is False for name in names)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _is_text_field(measurement: str, name: str) -> bool | None:
     return is_text(name) if knows_field(measurement, name) else None
 

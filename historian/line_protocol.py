@@ -87,7 +87,7 @@ def body(fields: Mapping[str, Number | str], time_ns: int) -> str:
     return form % (*values, time_ns)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _form(names: tuple[str, ...]) -> tuple[str, bool]:
     """How fields of these names are written, and whether any of them is text."""
     return f" {''.join(f'{name}=%s,' for name in names)}{MARKER}=1 %d", any(map(is_text, names))
