@@ -140,7 +140,7 @@ class InfluxHistorian:
                 break
             some = left.pop()
             try:
-                self._server.write(policy, "\n".join([line.text for line in some]).encode())
+                self._server.write(policy, b"\n".join([line.text for line in some]))
             except (TooLarge, LinesRefused) as refusal:
                 if len(some) > 1 and not (isinstance(refusal, LinesRefused) and refusal.dropped == len(some)):
                     middle = len(some) // 2
