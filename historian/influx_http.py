@@ -172,7 +172,8 @@ class InfluxServer:
         try:
             found = document(text)
         except msgspec.DecodeError as error:
-            raise ServerFault(f"the historian {self.access} gave an answer that cannot be read: {error}") from error
+            told = f"the historian {self.access} gave an answer that cannot be read ({error}); is it an InfluxDB?"
+            raise ServerFault(told, final=True) from error
         for said in (found.error, *(result.error for result in found.results)):
             if said:
                 raise fault(self.access, HTTPStatus.OK, {}, words_of(said.encode()))

@@ -48,6 +48,11 @@ def test_words_about_lines_refuse_lines(status: int, body: str, dropped: int | N
     assert (fault.sure, fault.dropped) == (True, dropped)
 
 
+def test_a_refused_line_may_say_anything() -> None:
+    fault = judged(400, '{"error":"unable to parse \'m x_a_text=database not found\': missing quote"}')
+    assert isinstance(fault, LinesRefused)
+
+
 def test_a_limit_of_the_server_is_told_with_its_remedy() -> None:
     assert "raise max-values-per-tag in" in str(
         judged(400, '{"error":"partial write: max-values-per-tag limit exceeded (1/1) dropped=1"}')
@@ -73,6 +78,7 @@ def test_too_large_is_told_apart() -> None:
         (404, '{"error":"database not found: \\"ceper\\""}', "shopfloor historian init"),
         (404, '{"code":"not found","message":"no dbrp mapping found"}', "shopfloor historian init"),
         (500, '{"error":"retention policy not found: raw"}', "shopfloor historian init"),
+        (400, "Client sent an HTTP request to an HTTPS server.", "write https://"),
         (404, "404 page not found", "does not look like an InfluxDB"),
         (301, "", "does not look like an InfluxDB"),
     ],
