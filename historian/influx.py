@@ -6,6 +6,7 @@ decides what is sent, ``influx_answers`` what an answer means, ``influxql`` what
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final
 
@@ -71,17 +72,20 @@ class InfluxHistorian:
         return WriteReport(frozenset(verdict.accepted), verdict.rejected)
 
     def read(self, query: Query) -> list[Point]:
-        points = list(influxql.points_of(query.measurement, self._selected(query)))
+        with self._understood(query.measurement):
+            points = list(influxql.points_of(query.measurement, self._selected(query)))
         points.sort(key=attrgetter("time"), reverse=query.descending)
         return points[: query.limit]
 
     def samples(self, enterprise: str, unit: str, start: Instant | None, end: Instant | None) -> SampleColumns:
         query = unit_query(Measurement.SAMPLES, enterprise, unit, start, end)
-        columns = Columns(query.measurement, self._selected(query))
+        with self._understood(query.measurement):
+            columns = Columns(query.measurement, self._selected(query))
         return of_cells(unit, columns.times, columns.numbers(), columns.texts())
 
     def facts(self, grain: Grain, where: Mapping[str, str], start: Instant | None, end: Instant | None) -> FactColumns:
-        return influxql.fact_columns(grain, self._selected(Query(grain, where, start, end)))
+        with self._understood(grain):
+            return influxql.fact_columns(grain, self._selected(Query(grain, where, start, end)))
 
     def count(self, query: Query) -> int:
         check_query(query)
@@ -105,9 +109,12 @@ class InfluxHistorian:
         return self._asked(query.measurement, influxql.select_points(query))
 
     def _asked(self, measurement: str, text: str) -> Iterator[Series]:
+        return (series for _, series in self._server.query(policy_of(measurement), text))
+
+    @contextmanager
+    def _understood(self, measurement: str) -> Iterator[None]:
         try:
-            for _, series in self._server.query(policy_of(measurement), text):
-                yield series
+            yield
         except msgspec.ValidationError as error:
             raise ServiceUnavailable(
                 f"the historian {self._access} holds what this system did not write into {measurement} ({error}); "

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from historian.admission import LAST_INSTANT
+from historian.admission import LAST_INSTANT, backslash_fault
 from historian.influx_names import MARKER, NS
 from historian.point import EXACT, Number
 
@@ -35,6 +35,8 @@ def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Number 
     _check_name("measurement", measurement)
     if measurement.startswith("#"):
         raise LineRefused("a measurement that starts with # is a comment")
+    if "time" in tags or "time" in fields:
+        raise LineRefused("time is the name of the time")
     for key, value in tags.items():
         _check_name("tag key", key)
         _check_name(f"tag {key}", value)
@@ -52,8 +54,8 @@ def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Number 
 def _check_name(what: str, name: str) -> None:
     if not name:
         raise LineRefused(f"{what} is empty")
-    if name.endswith("\\"):  # it would escape what follows it; InfluxDB 1.6 dies of some such lines
-        raise LineRefused(f"{what} ends in a backslash")
+    if reason := backslash_fault(what, name):
+        raise LineRefused(reason)
     if _CONTROL.search(name):
         raise LineRefused(f"{what} holds a control character")
 

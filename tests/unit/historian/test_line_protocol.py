@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_the_corpus_is_written_as_it_reads_or_refused_with_a_reason(corpus: dict
             assert not outside(point, kinds, fields), key
             assert parse(told) == [Parsed(point["name"], tags, as_floats(fields), point["time"])], key
             written += 1
-    assert (written, refused) == (79, 36)
+    assert (written, refused) == (74, 41)
 
 
 def told_of(*given: Any) -> str | LineRefused:
@@ -88,11 +89,14 @@ def told_of(*given: Any) -> str | LineRefused:
 
 
 def outside(point: dict[str, Any], kinds: set[str], fields: dict[str, Any]) -> bool:
-    """Whether a case holds what no point of ours can: truth values, huge integers, lines within texts, years before
-    1970."""
+    """Whether a case holds what no point of ours can: truth values, huge integers, texts of several lines, names in
+    which a backslash stands before a sign, times before 1970.
+    """
     huge = any(isinstance(each, int) and abs(each) > 2**53 for each in fields.values())
     split = any(isinstance(each, str) and "\n" in each for each in fields.values())
-    return "bool" in kinds or huge or split or point["time"] < 0
+    names = [*fields, *(each for tag in point["tags"] for each in tag.values())]
+    unsafe = any(re.search(r"\\[,= ]", name) for name in names)
+    return "bool" in kinds or huge or split or unsafe or point["time"] < 0
 
 
 def as_floats(fields: dict[str, Any]) -> dict[str, Any]:
@@ -124,6 +128,9 @@ def test_any_names_are_written_as_they_read_or_refused(
         (("m", {"k": "x\\"}, {"a": 1.0}, 0), "tag k ends in a backslash"),
         (("m\\", {}, {"a": 1.0}, 0), "measurement ends in a backslash"),
         (("m", {}, {"a\\": 1.0}, 0), "field key ends in a backslash"),
+        (("m", {}, {"a\\,b": 1.0}, 0), "field key has a backslash before a comma, an equals sign or a space"),
+        (("m", {"time": "x"}, {"a": 1.0}, 0), "time is the name of the time"),
+        (("m", {"k": 'a\\ b\\=c"'}, {"a": 1.0}, 0), "tag k has a backslash before a comma, an equals sign or a space"),
         (("m", {}, {"a\x00": 1.0}, 0), "field key holds a control character"),
         (("m", {}, {"a": "x\ny"}, 0), "field a holds a control character"),
         (("#m", {}, {"a": 1.0}, 0), "a measurement that starts with # is a comment"),
