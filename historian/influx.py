@@ -7,6 +7,7 @@ decides what is sent, ``influx_answers`` what an answer means, ``influxql`` what
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
@@ -31,6 +32,8 @@ from shopfloor.instant import Instant
 
 MAX_SEARCHES: Final = 2_000
 """Requests that one write may spend on telling refused lines from good ones; what is left is kept."""
+FEW: Final = 1_000
+"""Rows that are asked for with all the fields that there are."""
 _QUESTIONS: Final = 100
 """Statements in one query."""
 
@@ -80,7 +83,7 @@ class InfluxHistorian:
     def samples(self, enterprise: str, unit: str, start: Instant | None, end: Instant | None) -> SampleColumns:
         query = unit_query(Measurement.SAMPLES, enterprise, unit, start, end)
         with self._understood(query.measurement):
-            columns = Columns(query.measurement, self._selected(query))
+            columns = Columns(query.measurement, self._of_many_fields(query))
         return of_cells(unit, columns.times, columns.numbers(), columns.texts())
 
     def facts(self, grain: Grain, where: Mapping[str, str], start: Instant | None, end: Instant | None) -> FactColumns:
@@ -107,6 +110,23 @@ class InfluxHistorian:
         if influxql.is_vain(query):
             return iter(())
         return self._asked(query.measurement, influxql.select_points(query))
+
+    def _of_many_fields(self, query: Query) -> Iterable[Series]:
+        """The same for a unit's samples: ``*`` is every field of every unit, and a column of each goes over the wire.
+
+        So more than a few rows are asked for by the fields that they have; once more when another came meanwhile.
+        """
+        few = list(self._selected(replace(query, limit=FEW)))
+        if influxql.row_count(few) < FEW:
+            return few
+        while True:
+            names = self._present(query)
+            found = list(self._selected(replace(query, fields=tuple(names))))
+            if self._present(query) <= names:
+                return found
+
+    def _present(self, query: Query) -> set[str]:
+        return influxql.present_fields(self._asked(query.measurement, influxql.select_first(query)))
 
     def _asked(self, measurement: str, text: str) -> Iterator[Series]:
         return (series for _, series in self._server.query(policy_of(measurement), text))

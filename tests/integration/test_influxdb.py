@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from cli.main import main
@@ -17,7 +18,7 @@ from historian import influx_setup, influxql
 from historian.admission import fault
 from historian.connect import connect
 from historian.historian import Historian
-from historian.influx import InfluxHistorian
+from historian.influx import FEW, InfluxHistorian
 from historian.influx_access import InfluxAccess
 from historian.influx_answers import LinesRefused
 from historian.influx_http import InfluxServer
@@ -26,8 +27,9 @@ from historian.influx_setup import DAY, FOREVER, set_up
 from historian.line_batches import batches, sound
 from historian.line_protocol import LineRefused, line
 from historian.point import Point, Query
-from historian.records import Dirty, dirty_point, point_dirty
+from historian.records import Dirty, dirty_point, point_dirty, point_sample
 from historian.schema import TAG_KEYS, Grain, Origin
+from shopfloor.columns import SampleColumns
 from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import HOUR, parse_instant
 from tests import influxd
@@ -180,6 +182,22 @@ def test_answers_longer_than_a_piece_come_whole(historian: Historian) -> None:
     assert [point.time for point in historian.read(Query("samples"))] == [NOON + n for n in range(25_000)]
     assert len(historian.samples("acme", "s/a/line-1/cnc-01", NOON, NOON + 24_999)) == 24_999
     assert len(historian.read(Query("samples", descending=True, limit=20_001))) == 20_001
+
+
+def test_a_units_samples_come_whole_among_many_fields_of_others(historian: Historian) -> None:
+    """Also the field that only the last of many samples has, and texts."""
+    historian.write([sample(0, f"u-{n}", **{f"x_{n}_{field}": 1.0 for field in range(20)}) for n in range(5)])
+    historian.write([sample(n, x_n=float(n), status_text="x_lost=bad:comm_lost") for n in range(2 * FEW)])
+    historian.write([sample(2 * FEW, x_late=1.0, x_word_text="merah")])
+    unit = "s/a/line-1/cnc-01"
+    found = historian.samples("acme", unit, None, None)
+    points = historian.read(Query("samples", UNIT))
+    expected = SampleColumns.of(unit, map(point_sample, points))
+    assert len(found) == 2 * FEW + 1
+    assert found.heard.keys() == expected.heard.keys() == {"x_n", "x_lost", "x_late", "x_word_text"}
+    for tag in expected.heard:
+        assert found.heard[tag].tolist() == expected.heard[tag].tolist()
+        assert np.array_equal(found.values[tag], expected.values[tag], equal_nan=True)
 
 
 def test_a_database_that_is_dropped_while_running_keeps_the_data_and_says_what_to_do(
