@@ -36,7 +36,7 @@ _ABOUT_LINES = re.compile(
 _LIMITS = re.compile("(max-values-per-tag|max-series-per-database)", re.IGNORECASE)
 _MISSES = re.compile(r"(?:database|retention policy|bucket|mapping)\b.*\bfound", re.IGNORECASE)
 """The server lacks the database, policy, bucket or mapping."""
-_DROPPED = re.compile(r"dropped=(\d+)")
+_DROPPED = re.compile(r"dropped[= ](\d+)")
 _UNFIT = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]+")
 
 
@@ -111,7 +111,7 @@ def write_fault(access: InfluxAccess, status: int, headers: Mapping[str, str], b
 
 def fault(access: InfluxAccess, status: int, headers: Mapping[str, str], words: str) -> ServerFault:
     """What any other answer but success means: data are kept, and the line says what to do."""
-    told = f"the historian {access} answers {status} ({words})"
+    told = f"the historian {access} answers {'' if status == HTTPStatus.OK else f'{status:d} '}({words})"
     if remedy := remedy_for(status, words):
         return ServerFault(f"{told}; {remedy}", max(wait_s(headers), _PERSON_WAIT_S), final=True)
     return ServerFault(told, wait_s(headers))

@@ -119,7 +119,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def historian(server: Server) -> Iterator[InfluxHistorian]:
-    store = InfluxHistorian(InfluxAccess.of(server.url, {}), patience_s=2.0)
+    store = InfluxHistorian(InfluxAccess.of(server.url, {}), patience_s=20.0)
     yield store
     store.close()
 
@@ -276,17 +276,17 @@ def test_an_answer_that_ends_too_soon_is_no_answer(server: Server, historian: In
     assert len(historian.read(Query("samples"))) == 2
 
 
-def test_a_server_that_says_nothing_is_not_waited_for_for_ever(server: Server) -> None:
+def test_a_server_that_says_nothing_is_not_waited_for_for_ever(server: Server, historian: InfluxHistorian) -> None:
     never = threading.Event()
     server.script = lambda request: Reply(204, wait=never)
-    historian = InfluxHistorian(InfluxAccess.of(server.url, {}), patience_s=0.3)
-    for work in (lambda: historian.write([sample(1)]), lambda: historian.read(Query("samples"))):
+    impatient = InfluxHistorian(InfluxAccess.of(server.url, {}), patience_s=0.3)
+    for work in (lambda: impatient.write([sample(1)]), lambda: impatient.read(Query("samples"))):
         with pytest.raises(Backpressure, match="does not answer in time"):
             work()
     never.set()
     server.script = on_write(lambda request: Reply())
     assert historian.write([sample(1)]).accepted == {0}
-    historian.close()
+    impatient.close()
 
 
 def test_a_connection_that_was_closed_meanwhile_is_made_again(server: Server, historian: InfluxHistorian) -> None:

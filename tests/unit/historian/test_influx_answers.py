@@ -38,6 +38,12 @@ def test_success_is_no_fault(status: int) -> None:
             'beyond retention policy dropped=1"}',
             1,
         ),
+        (
+            422,
+            '{"code":"unprocessable entity","message":"failure writing points to database: partial write: dropped 3 '
+            'points outside retention policy of duration 24h0m0s - oldest point samples"}',
+            3,
+        ),
         (400, '{"code":"invalid","message":"unable to parse \'m x= 1\': missing field value"}', None),
         (400, '{"error":"partial write of line protocol occurred","data":[{"line_number":2}]}', None),
     ],
