@@ -3,11 +3,14 @@
 import gzip
 import json
 import logging
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -54,7 +57,7 @@ class Request:
 class Server:
     """Answers as ``script`` says, and keeps what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.script: Callable[[Request], Reply] = lambda request: Reply(200, NOTHING)
         self.requests: list[Request] = []
         outer = self
@@ -94,12 +97,15 @@ class Server:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self._scheme = "http" if tls is None else "https"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}/ceper"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}/ceper"
 
     def writes(self) -> list[Request]:
         return [request for request in self.requests if request.path == "/write"]
@@ -346,6 +352,25 @@ def test_https_to_a_server_without_tls_is_told_at_the_start(server: Server) -> N
         connect(server.url.replace("http://", "https://"), {})
 
 
+def test_a_server_with_tls_is_trusted_by_its_certificate_alone(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-out", str(certificate), "-keyout", str(key)]
+    subprocess.run([*made, *subject], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = Server(context)
+    try:
+        with pytest.raises(ServiceUnavailable, match=r"not trusted.*SHOPFLOOR_HISTORIAN_CA"):
+            connect(server.url, {})
+        historian = connect(server.url, {"SHOPFLOOR_HISTORIAN_CA": str(certificate)})
+        server.script = on_write(lambda request: Reply())
+        assert historian.write([sample(1)]).accepted == {0}
+        historian.close()
+    finally:
+        server.close()
+
+
 def test_a_missing_certificate_file_is_told_at_the_start(server: Server) -> None:
     with pytest.raises(ServiceUnavailable, match="SHOPFLOOR_HISTORIAN_CA"):
         connect(server.url.replace("http://", "https://"), {"SHOPFLOOR_HISTORIAN_CA": "/nowhere/ca.pem"})
@@ -353,9 +378,9 @@ def test_a_missing_certificate_file_is_told_at_the_start(server: Server) -> None
 
 def test_a_server_that_is_away_at_the_start_is_waited_for(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     server.script = lambda request: Reply(503)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO, logger="historian"):
         historian = connect(server.url, {})
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert ["going on" in record.getMessage() for record in caplog.records] == [True]
     server.script = on_write(lambda request: Reply())
     assert historian.write([sample(1)]).accepted == {0}
     historian.close()
