@@ -90,7 +90,7 @@ class _Books:
     quarantined: int = 0
     """Samples that this transaction quarantined."""
     moved: set[str] = field(default_factory=set)
-    """Units whose ``last`` this transaction moved."""
+    """Units whose ``last`` is on the disk only as their latest sample: it is written when samples go."""
 
     def copy(self) -> "_Books":
         return replace(
@@ -101,7 +101,7 @@ class _Books:
             evictions=0,
             evicted=set(),
             quarantined=0,
-            moved=set(),
+            moved=self.moved.copy(),
         )
 
 
@@ -140,11 +140,14 @@ class Outbox:
             )
             for number, rows in db.execute("SELECT unit, count(*) FROM undated GROUP BY unit"):
                 books.undated[books.paths.get(number, _NOBODY)] += rows
-            first = "SELECT unit, count(*), min(CASE WHEN clock <> ? THEN seq END), time FROM sample GROUP BY unit"
-            for number, rows, seq, time in db.execute(first, (_UNSYNCED,)):
+            span = "min(CASE WHEN clock < ?1 THEN seq END), max(CASE WHEN clock < ?1 THEN time END)"
+            held = db.execute(f"SELECT unit, count(*), {span} FROM sample GROUP BY unit", (_UNSYNCED,))  # noqa: S608
+            for number, rows, seq, last in held.fetchall():
                 books.held += rows
                 if seq is not None and number in books.paths:
+                    (time,) = db.execute("SELECT time FROM sample WHERE seq = ?", (seq,)).fetchone()
                     books.first[books.paths[number]] = (seq, time)
+                    books.last[books.paths[number]] = max(last, books.last[books.paths[number]])
         self._books = books
         self._sent = SeqRanges([(0, next_seq - 1)])
         self._told_low = next_seq  # what the boots before said is not known
@@ -336,8 +339,7 @@ class Outbox:
                 db.execute(
                     "UPDATE ledger SET confirmed = confirmed + ?, evicted = evicted - ?", (len(trimmed) + back, back)
                 )
-            books.held -= len(trimmed)
-            self._refresh_first(db, books, set(trimmed))
+            self._note_gone(db, books, set(trimmed))
         self._on_the_way.difference_update(trimmed, late)
         self._evicted_under_way -= late
         if trimmed:
@@ -360,8 +362,7 @@ class Outbox:
                 "DELETE FROM dead_letter WHERE seq <= (SELECT seq FROM dead_letter ORDER BY seq DESC LIMIT 1 OFFSET ?)",
                 (MAX_DEAD_LETTERS,),
             )
-            books.held -= len(moved)
-            self._refresh_first(db, books, set(moved))
+            self._note_gone(db, books, set(moved))
         self._on_the_way.difference_update(seqs)
         self._evicted_under_way.difference_update(seqs)
         return len(moved)
@@ -431,7 +432,7 @@ class Outbox:
             for unit, time in last.items():
                 self._number(db, books, unit)
                 books.last[unit] = max(time, books.last.get(unit, -1))
-                books.moved.add(unit)
+                db.execute("UPDATE unit SET last = ? WHERE id = ?", (books.last[unit], books.units[unit]))
             books.anchor = anchor
             count = len(dated) + len(undated)
             db.execute("UPDATE ledger SET polled = polled + ?, appended = appended + ?", (count, count))
@@ -445,10 +446,6 @@ class Outbox:
             books = self._books.copy()
             with self._file.transaction() as db:
                 yield db, books
-                db.executemany(
-                    "UPDATE unit SET last = ? WHERE id = ?",
-                    [(books.last[unit], books.units[unit]) for unit in books.moved],
-                )
                 db.execute(
                     "UPDATE ledger SET next_seq = ?, boot = ?, clock_offset = ?, evicted = evicted + ?,"
                     " quarantined = quarantined + ?",
@@ -558,13 +555,18 @@ class Outbox:
             else:
                 db.execute("DELETE FROM sample WHERE seq = ?", (seq,))
                 gone.add(seq)
-        books.held -= len(gone)
         books.evicted |= gone
-        self._refresh_first(db, books, gone)
+        self._note_gone(db, books, gone)
 
     @staticmethod
-    def _refresh_first(db: sqlite3.Connection, books: _Books, gone: set[int]) -> None:
-        """Find the oldest sample again of each unit that has lost it: rows of a unit are never far apart."""
+    def _note_gone(db: sqlite3.Connection, books: _Books, gone: set[int]) -> None:
+        """Samples have left the table: find the oldest again of each unit that has lost it; it is never far behind."""
+        if not gone:
+            return
+        moved = [(books.last[unit], books.units[unit]) for unit in sorted(books.moved)]
+        db.executemany("UPDATE unit SET last = ? WHERE id = ?", moved)
+        books.moved.clear()
+        books.held -= len(gone)
         for unit, (seq, _) in list(books.first.items()):
             if seq in gone:
                 del books.first[unit]

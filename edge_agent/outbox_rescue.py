@@ -56,14 +56,13 @@ def replaced(path: Path, *, now: Instant, max_samples: int, max_bytes: int = MAX
 
 def _save(damaged: "_Damaged", outbox: Outbox) -> int:
     """Take over what can be read; returns how many samples. The old ledger is closed last."""
-    saved, last, anchor = 0, damaged.last(), damaged.anchor()
-    outbox.take_over(last, anchor, [], [])
+    saved, anchor = 0, damaged.anchor()
     samples = damaged.dated()
     while portion := list(islice(samples, _PORTION)):
         outbox.take_over({}, anchor, portion, [])
         saved += len(portion)
     undated = damaged.undated()
-    outbox.take_over({}, anchor, [], undated)
+    outbox.take_over(damaged.last(), anchor, [], undated)
     saved += len(undated)
     if (ledger := damaged.ledger()) is not None:
         outbox.close_ledger(ledger[0], _closing(ledger[1], saved))

@@ -120,6 +120,7 @@ def test_a_file_that_does_not_balance_is_saved_whole_and_counted_once(tmp_path: 
     box = opened(path)
     saved = [each.sample.time - NOW for each in box.pending(limit=SAMPLES)]
     assert saved == [number for number in range(CONFIRMED, SAMPLES - 2) if number != 1_699]
+    assert {each.trust for each in box.pending(limit=SAMPLES)} == {Trust.SYNCED}
     assert box.undated == 2
     assert box.last_time(UNITS[0]) == NOW + SAMPLES - 4
     counts, (closed,) = box.counts(), box.closed().values()
@@ -156,8 +157,9 @@ def test_the_format_before_is_saved_too(tmp_path: Path) -> None:
 
     path = tmp_path / "o.db"
     format_1(path)
-    run_sql("UPDATE ledger SET appended = 99, polled = 99, confirmed = 96")(path)
+    run_sql("UPDATE ledger SET appended = 98, polled = 99, confirmed = 96")(path)
     box = opened(path)
+    assert len(files_aside(path)) == 1
     assert [(each.sample.time, each.sample.unit, each.trust) for each in box.pending()] == [
         (30, "s/a/l/a", Trust.SYNCED),
         (50, "s/a/l/b", Trust.STEPPED),
