@@ -89,6 +89,7 @@ class EdgeAgent:
         self._access, self._clock = access, clock
         self._connections: dict[Endpoint, ModbusConnection] = {}
         self._changed = asyncio.Event()
+        self._counts = OutboxCounts(polled=0, appended=0, confirmed=0, in_outbox=0, evicted=0)
         self._final: OutboxCounts | None = None
         self._limits = (agent.outbox_max_samples, agent.outbox_max_bytes)
         self._outbox = open_outbox(
@@ -167,8 +168,11 @@ class EdgeAgent:
         return self._ignored_before + self._forwarder.ignored_receipts + self._unread_receipts
 
     def figures(self) -> EdgeFigures:
-        """Everything that metrics may tell of the agent. Cheap enough for a scrape; reads the disk once."""
-        counts, oldest, taken = self.ledger_counts(), self._outbox.oldest(), self._forwarder.receipt_ms
+        """Everything that metrics may tell of the agent. Cheap enough for a scrape; reads the disk once, and tells the
+        counts of the time before where that fails."""
+        with suppress(Backpressure, OutboxDamaged):
+            self._counts = self.ledger_counts()
+        counts, oldest, taken = self._counts, self._outbox.oldest(), self._forwarder.receipt_ms
         return EdgeFigures(
             agent=self.agent_id,
             outbox=self._outbox.outbox_id,
