@@ -39,6 +39,7 @@ bench: .venv/.development
 	$(BIN)/python -m tests.bench_derive
 	$(BIN)/python -m tests.bench_query
 	$(BIN)/python -m tests.bench_engine
+	$(BIN)/python -m tests.bench_outbox
 	$(BIN)/python -m tests.bench
 
 ## soak: kill -9 at seeded moments on real processes; last line a JSON verdict

@@ -155,9 +155,17 @@ class EdgeAgent:
         return len(self._writer) + len(self._outbox)
 
     def ledger_counts(self) -> OutboxCounts:
-        """The edge's side of the ledger; after ``run`` has ended, as it was left."""
+        """The edge's side of the ledger; after ``run`` has ended, as it was left. Damaged outboxes that the one in use
+        took over from are included."""
         counts = self._final or self._outbox.counts()
-        return replace(counts, polled=counts.polled + self._writer.uncommitted)
+        before = self._outbox.closed.values()
+        return replace(
+            counts,
+            polled=counts.polled + self._writer.uncommitted + sum(one.polled for one in before),
+            appended=counts.appended + sum(one.appended for one in before),
+            confirmed=counts.confirmed + sum(one.confirmed for one in before),
+            evicted=counts.evicted + sum(one.evicted for one in before),
+        )
 
     def status(self) -> list[UnitStatus]:
         """Every unit, in the order of the plant file."""
@@ -369,7 +377,7 @@ class EdgeAgent:
 
     async def _report(self, client: MqttClient) -> None:
         """Tell the ledger every REPORT_S, for whoever accounts for the whole."""
-        closed = await self._disk.run(self._outbox.closed)
+        closed = self._outbox.closed
         for number in count():
             await client.wait_connected()
             # client and writer note a lost broker or disk; the next report says the same and more
