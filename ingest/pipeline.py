@@ -29,7 +29,6 @@ from ingest.mapping import (
     Source,
     dirty_spans,
     refused_by_store,
-    sample_identity,
     unreadable,
 )
 from ingest.receipts import MAX_SOURCES, ReceiptBook, ReceiptPublisher
@@ -239,9 +238,9 @@ class Pipeline:
     async def _unbury(self, stored: Sequence[tuple[Judgement, Sequenced]]) -> None:
         """A sample that was refused before and is stored now is no longer a dead letter: the ledger counts it once."""
         self.counts.stored += len(stored)
-        if not stored or not await self._insist(self._letters.count):
+        if not stored:
             return
-        names = [sample_identity(judgement.source, one.seq) for judgement, one in stored if judgement.source]
+        names = [(judgement.source, one.seq) for judgement, one in stored if judgement.source]
         self.counts.rejected -= await self._insist(lambda: self._letters.withdraw(names))
 
     async def _insist(self, call: Callable[[], T]) -> T:
