@@ -35,7 +35,7 @@ RETELL_S: Final = 600.0
 _LOCKED_RETRY_S: Final = 1.0
 _PAGE: Final = 500
 
-_COLUMNS = "id, times, topic, payload, reason, detail, received, agent, outbox, seq, clock, size, digest"
+_COLUMNS = "id, times, topic, payload, reason, detail, received, agent, outbox, seq, clock, size, digest, replaying"
 _KEEP = """
 INSERT INTO letter
     (identity, named, agent, outbox, seq, clock, reason, detail, topic, payload, size, digest, cost, received)
@@ -79,6 +79,8 @@ class StoredLetter:
     """Bytes of its payload as it came."""
     digest: str | None
     """SHA-256 of that where ``letter.payload`` is only its first bytes; None where it is whole."""
+    replaying: bool = False
+    """A replay was about to store its sample, and may have done so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,11 @@ class DeadLetters:
         with self._errors():
             found = {source: some for source, seqs in by_source.items() if (some := self._rejected_of(source, seqs))}
         return sum(self._withdraw(source, seqs) for source, seqs in found.items())
+
+    def mark_replaying(self, ids: Sequence[int]) -> None:
+        """Note that the samples of these letters are about to be stored."""
+        with self._transaction() as db:
+            db.execute(f"UPDATE letter SET replaying = 1 WHERE id IN {_AMONG}", (json.dumps([*ids]),))  # noqa: S608
 
     def count(self) -> int:
         """All letters, those included whose words were dropped. As cheap with a million as with one."""
@@ -422,7 +429,7 @@ def _where(wanted: Wanted) -> tuple[str, list[Any]]:
         "reason = ?": wanted.reason,
         "agent = ?": wanted.agent,
         "received >= ?": wanted.since,
-        f"id IN {_AMONG}": None if wanted.ids is None else json.dumps(list(wanted.ids)),
+        f"id IN {_AMONG}": None if wanted.ids is None else json.dumps([*wanted.ids]),
         "named = ?": wanted.named,
     }
     given = {clause: value for clause, value in clauses.items() if value is not None}
@@ -430,7 +437,7 @@ def _where(wanted: Wanted) -> tuple[str, list[Any]]:
 
 
 def _stored(row: tuple[Any, ...]) -> StoredLetter:
-    letter_id, times, topic, payload, reason, detail, received, agent, outbox, seq, clock, size, digest = row
+    letter_id, times, topic, payload, reason, detail, received, agent, outbox, seq, clock, size, digest, replaying = row
     letter = DeadLetter(
         topic=topic,
         payload=payload,
@@ -442,4 +449,4 @@ def _stored(row: tuple[Any, ...]) -> StoredLetter:
         seq=seq,
         clock=None if clock is None else Trust(clock),
     )
-    return StoredLetter(letter_id, times, letter, size, digest)
+    return StoredLetter(letter_id, times, letter, size, digest, bool(replaying))

@@ -28,7 +28,7 @@ _SCHEMA: Final = (
     "CREATE TABLE letter (id INTEGER PRIMARY KEY AUTOINCREMENT, identity BLOB NOT NULL UNIQUE, named INTEGER NOT NULL,"
     " agent TEXT, outbox TEXT, seq INTEGER, clock TEXT, reason TEXT NOT NULL, detail TEXT NOT NULL,"
     " topic TEXT NOT NULL, payload BLOB NOT NULL, size INTEGER NOT NULL, digest TEXT, cost INTEGER NOT NULL,"
-    " received INTEGER NOT NULL, times INTEGER NOT NULL DEFAULT 1)",
+    " received INTEGER NOT NULL, times INTEGER NOT NULL DEFAULT 1, replaying INTEGER NOT NULL DEFAULT 0)",
     "CREATE INDEX letter_ring ON letter (named, id)",
     "CREATE TABLE ring (named INTEGER PRIMARY KEY, kept INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " dropped INTEGER NOT NULL)",
@@ -47,7 +47,7 @@ _OF_FORMAT_1: Final = (
     "INSERT INTO total SELECT cause, count(*) FROM old GROUP BY cause",
     "INSERT INTO letter SELECT id, brief(identity), seq IS NOT NULL, agent, outbox, seq, NULL, reason,"
     " substr(detail, 1, 500), substr(topic, 1, 500), payload, length(payload), NULL,"
-    " length(payload) + 200, received, times FROM letters",
+    " length(payload) + 200, received, times, 0 FROM letters",
     "UPDATE ring SET kept = (SELECT count(*) FROM letter WHERE letter.named = ring.named),"
     " bytes = (SELECT coalesce(sum(cost), 0) FROM letter WHERE letter.named = ring.named)",
     "DROP VIEW old",
