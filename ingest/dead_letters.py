@@ -30,8 +30,8 @@ HEAD_BYTES: Final = 1_024
 """Kept of a payload that is longer than any message may be; its length and hash tell the rest."""
 MAX_SOURCES: Final = 4_096
 """Outboxes told apart. What comes from more of them is counted under nobody: only an attacker has so many."""
-RETELL_S: Final = 600.0
-"""All tallies are told again after so long: another process may have told an older one last."""
+SETTLE_S: Final = 5.0
+"""A tally that changed is told again for so long: another writer may have told an older one last."""
 _LOCKED_RETRY_S: Final = 1.0
 _PAGE: Final = 500
 
@@ -125,13 +125,20 @@ class DeadLetters:
     """
 
     def __init__(
-        self, path: Path, *, busy_timeout_s: float = 10.0, named: Bounds = NAMED, garbage: Bounds = GARBAGE
+        self,
+        path: Path,
+        *,
+        busy_timeout_s: float = 10.0,
+        named: Bounds = NAMED,
+        garbage: Bounds = GARBAGE,
+        settle_s: float = SETTLE_S,
     ) -> None:
         """Open or make the file, or bring an older one up to date; raises ServiceUnavailable when it cannot be used."""
         self._lock = threading.Lock()
         self._bounds = {1: named, 0: garbage}
-        self._touched: set[Source] = set()
-        self._retell_at = 0.0
+        self._settle_s = settle_s
+        self._touched: dict[Source, float] = {}
+        self._told_all = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=busy_timeout_s)
@@ -155,7 +162,7 @@ class DeadLetters:
             batch.count()
             for kind, bounds in self._bounds.items():
                 _make_room(db, kind, bounds)
-        self._touched |= batch.touched
+        self._touch(batch.touched)
         return new
 
     def withdraw(self, samples: Iterable[tuple[Source, int]]) -> int:
@@ -184,21 +191,18 @@ class DeadLetters:
         return self._number(query + " AND outbox = ?", agent, outbox)
 
     def take_tallies(self, agents: Collection[str]) -> Sequence[Tally]:
-        """What changed since the last call in this process, for the ledger; the first time, and now and then, all.
+        """What changed lately in this process, for the ledger; the first time all.
 
         Letters of others than ``agents``, the plant's, are told together under ``NOBODY``.
         """
-        everything = time.monotonic() >= self._retell_at
-        touched, self._touched = self._touched, set()
-        if not everything and not touched:
+        now, touched = time.monotonic(), dict(self._touched)
+        if self._told_all and not touched:
             return []
-        try:
-            told = self._tallies(None if everything else touched, agents)
-        except BaseException:
-            self._touched |= touched
-            raise
-        if everything:
-            self._retell_at = time.monotonic() + RETELL_S
+        told = self._tallies(touched if self._told_all else None, agents)
+        self._told_all = True
+        for source, until in touched.items():
+            if until <= now and self._touched.get(source) == until:
+                del self._touched[source]
         return told
 
     # ------------------------------------------------------------ what people ask
@@ -243,6 +247,10 @@ class DeadLetters:
 
     # ------------------------------------------------------------ inside
 
+    def _touch(self, sources: Iterable[Source]) -> None:
+        until = time.monotonic() + self._settle_s
+        self._touched.update(dict.fromkeys(sources, until))
+
     def _rejected_of(self, source: Source, seqs: Sequence[int]) -> Sequence[int]:
         query = f"SELECT seq FROM sample WHERE source = (SELECT id FROM source WHERE agent = ? AND outbox = ?) AND seq IN {_AMONG}"  # noqa: E501, S608 - constant
         return [seq for (seq,) in self._db.execute(query, (*source, json.dumps(seqs)))]
@@ -259,7 +267,7 @@ class DeadLetters:
             db.executemany(_COUNT_TOTAL, [(reason, -count) for reason, count in reasons.items()])
             for seq in seqs:
                 _drop(db, "identity = ?", brief(sample_identity(source, seq)))
-        self._touched.add(source)
+        self._touch([source])
         return len(gone)
 
     def _tallies(self, touched: Collection[Source] | None, agents: Collection[str]) -> Sequence[Tally]:

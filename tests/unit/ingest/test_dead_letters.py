@@ -183,7 +183,7 @@ def test_counting_costs_the_same_however_many_letters_there_are(dead_letters):
 
 def test_tallies_are_told_when_they_change_and_all_at_the_start(tmp_path):
     path = tmp_path / "letters.sqlite"
-    letters = DeadLetters(path)
+    letters = DeadLetters(path, settle_s=0)
     assert letters.take_tallies({"edge-1"}) == []
     letters.add([letter(1), letter(2, reason="bad_time"), letter(7, outbox="a11e")])
     told = {tally.outbox: tally for tally in letters.take_tallies({"edge-1"})}
@@ -196,6 +196,14 @@ def test_tallies_are_told_when_they_change_and_all_at_the_start(tmp_path):
     again = DeadLetters(path)
     assert len(again.take_tallies({"edge-1"})) == 2
     again.close()
+
+
+def test_a_change_is_told_again_for_a_while_since_another_writer_may_overtake(tmp_path):
+    letters = DeadLetters(tmp_path / "letters.sqlite", settle_s=3_600)
+    letters.take_tallies({"edge-1"})
+    letters.add([letter(1)])
+    assert letters.take_tallies({"edge-1"}) == letters.take_tallies({"edge-1"}) != []
+    letters.close()
 
 
 def test_what_belongs_to_no_agent_of_the_plant_is_told_together(dead_letters):
