@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from historian.schema import NOBODY
-from ingest.letter_tables import OVERHEAD, brief, prepare
-from ingest.mapping import DeadLetter, Source, sample_identity
+from ingest.letter_tables import OVERHEAD, brief, place, prepare
+from ingest.mapping import DeadLetter, Source
 from messaging.payload import MAX_MESSAGE_BYTES
 from shopfloor.clock import Trust
 from shopfloor.errors import Backpressure, ServiceUnavailable
@@ -266,7 +266,7 @@ class DeadLetters:
             db.executemany(_COUNT_TALLY, [(number, reason, -count) for reason, count in reasons.items()])
             db.executemany(_COUNT_TOTAL, [(reason, -count) for reason, count in reasons.items()])
             for seq in seqs:
-                _drop(db, "identity = ?", brief(sample_identity(source, seq)))
+                _drop(db, place(number, seq))
         self._touch([source])
         return len(gone)
 
@@ -287,9 +287,9 @@ class DeadLetters:
         told: defaultdict[Source, Counter[str]] = defaultdict(Counter)
         for agent, outbox, reason, letters in rows:
             mine = agent in agents
-            place = Source(agent if mine else NOBODY, outbox if mine and outbox else f"?{self.file_id}")
-            told[place][reason] += letters
-        return [Tally(*place, letters) for place, letters in told.items()]
+            whose = Source(agent if mine else NOBODY, outbox if mine and outbox else f"?{self.file_id}")
+            told[whose][reason] += letters
+        return [Tally(*whose, letters) for whose, letters in told.items()]
 
     def _number(self, query: str, *values: str) -> int:
         with self._errors():
@@ -334,18 +334,20 @@ class _Batch:
         """Keep a letter; whether it was not known yet."""
         reason = self._reason(letter.reason)
         named = letter.seq is not None and letter.outbox is not None
-        place = Source(letter.agent or NOBODY, letter.outbox or "" if named else "")
-        source = self._source(place)
+        whose = Source(letter.agent or NOBODY, letter.outbox or "" if named else "")
+        source = self._source(whose)
         if source is None:
-            place, named = Source(NOBODY, ""), False
-            source = self._source(place)
-        new = self._keep(letter, named=named)
+            whose, named = Source(NOBODY, ""), False
+            source = self._source(whose)
+        number = source or 0
+        identity = place(number, letter.seq or 0) if named else brief(letter.identity)
+        new = self._keep(letter, identity, named=named)
         if named:
-            row = (source, letter.seq, reason)
+            row = (number, letter.seq, reason)
             new = self._db.execute("INSERT INTO sample VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount == 1
         if new:
-            self._counts[source or 0, reason] += 1
-            self.touched.add(place)
+            self._counts[number, reason] += 1
+            self.touched.add(whose)
         return new
 
     def count(self) -> None:
@@ -356,14 +358,14 @@ class _Batch:
         kept = [(self._kept[named], self._bytes[named], named) for named in self._kept]
         self._db.executemany("UPDATE ring SET kept = kept + ?, bytes = bytes + ? WHERE named = ?", kept)
 
-    def _keep(self, letter: DeadLetter, *, named: bool) -> bool:
+    def _keep(self, letter: DeadLetter, identity: bytes, *, named: bool) -> bool:
         whole = len(letter.payload) <= MAX_MESSAGE_BYTES
         payload = letter.payload if whole else letter.payload[:HEAD_BYTES]
         digest = None if whole else hashlib.sha256(letter.payload).hexdigest()
         detail, topic = _words(letter.detail), _words(letter.topic)
         cost = OVERHEAD + len(payload) + len(detail) + len(topic)
         row = (
-            brief(letter.identity),
+            identity,
             named,
             letter.agent,
             letter.outbox,
@@ -384,15 +386,15 @@ class _Batch:
             self._bytes[named] += cost
         return bool(times == 1)
 
-    def _source(self, place: Source) -> int | None:
+    def _source(self, whose: Source) -> int | None:
         """The number of a source, made when it is new; None when there are too many."""
-        if place not in self._sources:
-            found = self._db.execute("SELECT id FROM source WHERE agent = ? AND outbox = ?", place).fetchone()
-            if found is None and (place.agent == NOBODY or self._sources_known() < MAX_SOURCES):
+        if whose not in self._sources:
+            found = self._db.execute("SELECT id FROM source WHERE agent = ? AND outbox = ?", whose).fetchone()
+            if found is None and (whose.agent == NOBODY or self._sources_known() < MAX_SOURCES):
                 insert = "INSERT INTO source (agent, outbox) VALUES (?, ?) RETURNING id"
-                found = self._db.execute(insert, place).fetchone()
-            self._sources[place] = None if found is None else found[0]
-        return self._sources[place]
+                found = self._db.execute(insert, whose).fetchone()
+            self._sources[whose] = None if found is None else found[0]
+        return self._sources[whose]
 
     def _sources_known(self) -> int:
         known: int = self._db.execute("SELECT coalesce(max(id), 0) FROM source").fetchone()[0]  # none is ever deleted
@@ -419,10 +421,10 @@ def _make_room(db: sqlite3.Connection, kind: int, bounds: Bounds) -> None:
         db.execute("UPDATE ring SET kept = ?, bytes = ?, dropped = dropped + ? WHERE named = ?", row)
 
 
-def _drop(db: sqlite3.Connection, where: str, *values: Any) -> None:
-    """Delete letters, uncounted: they are letters no more."""
-    query = f"DELETE FROM letter WHERE {where} RETURNING named, cost"  # noqa: S608 - constant
-    for named, cost in db.execute(query, values).fetchall():
+def _drop(db: sqlite3.Connection, identity: bytes) -> None:
+    """Delete a letter, not counted as dropped: it is one no more."""
+    query = "DELETE FROM letter WHERE identity = ? RETURNING named, cost"
+    for named, cost in db.execute(query, (identity,)).fetchall():
         db.execute("UPDATE ring SET kept = kept - 1, bytes = bytes - ? WHERE named = ?", (cost, named))
 
 
