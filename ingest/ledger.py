@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
-
 from historian.historian import Historian
 from historian.point import Point, Query
 from historian.records import dead_letters_point, edge_ledger_point, unit_query
@@ -19,6 +17,8 @@ from shopfloor.plant import Plant
 
 _RECENT: Final = 1_000
 """Reports looked at: one per outbox and minute. An outbox that has been silent for longer holds nothing back."""
+_EDGE: Final = ("polled", "appended", "confirmed", "in_outbox", "evicted")
+"""What is stored of an agent's word."""
 _REMEMBERED: Final = 1_024
 """Outboxes whose receipts are watched; the one longest unheard of is forgotten first."""
 
@@ -67,7 +67,7 @@ class AgentReports:
         self._confirmed[source] = told.ledger.confirmed, moved
         if len(self._confirmed) > _REMEMBERED:
             self._confirmed.popitem(last=False)
-        counts = msgspec.structs.asdict(told.ledger)
+        counts = {name: getattr(told.ledger, name) for name in _EDGE}
         minute = floor_to(now, MINUTE)
         self._points[source] = edge_ledger_point(*source, minute, counts, told=None if kept else now, moved=moved)
 
