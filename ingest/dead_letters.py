@@ -50,6 +50,9 @@ _TALLIES = """
 SELECT source.agent, source.outbox, reason.name, tally.letters FROM tally
 JOIN source ON source.id = tally.source JOIN reason ON reason.id = tally.reason
 """
+_SOME = """
+SELECT 1 FROM source JOIN tally ON tally.source = source.id WHERE agent = ? AND outbox = ? AND letters > 0 LIMIT 1
+"""
 _AMONG = "(SELECT value FROM json_each(?))"
 
 
@@ -252,6 +255,8 @@ class DeadLetters:
         self._touched.update(dict.fromkeys(sources, until))
 
     def _rejected_of(self, source: Source, seqs: Sequence[int]) -> Sequence[int]:
+        if self._db.execute(_SOME, source).fetchone() is None:
+            return []
         query = f"SELECT seq FROM sample WHERE source = (SELECT id FROM source WHERE agent = ? AND outbox = ?) AND seq IN {_AMONG}"  # noqa: E501, S608 - constant
         return [seq for (seq,) in self._db.execute(query, (*source, json.dumps(seqs)))]
 
