@@ -123,8 +123,7 @@ class Forwarder:
             receipt = self._receipts[0]
             if self._outbox.accepts(receipt):
                 await self._disk.run(self._outbox.confirm, receipt)
-                self._window.settle(receipt)
-                self._unconfirmed.confirmed()
+                self._unconfirmed.confirmed(self._window.settle(receipt))
                 self._settled()
             else:
                 self._ignore(receipt)

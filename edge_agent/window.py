@@ -67,18 +67,20 @@ class CreditWindow:
         """The flight may not have reached the broker: it is due soon."""
         flight.due_ms = now_ms + FAILED_PAUSE_MS
 
-    def settle(self, receipt: Receipt) -> None:
-        """Take from the window what the receipt covers, sample by sample."""
-        settled = receipt.settled()
+    def settle(self, receipt: Receipt) -> set[str]:
+        """Take from the window what the receipt covers, sample by sample; returns whose samples it covered (units)."""
+        settled, units = receipt.settled(), set[str]()
         for flight in self._flights:
-            before = len(flight.samples)
+            before, unit = len(flight.samples), flight.samples[0].sample.unit
             if flight.samples[-1].seq <= receipt.upto:
                 flight.samples = ()
             else:
                 flight.samples = [stored for stored in flight.samples if stored.seq not in settled]
             if len(flight.samples) < before:
                 self._settled_order = max(self._settled_order, flight.order)
+                units.add(unit)
         self._flights = [flight for flight in self._flights if flight.samples]
+        return units
 
     def overdue(self, now_ms: int) -> list[Flight]:
         """The flights to send again, longest on the way first."""

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from messaging import tls, trouble
 from messaging.access import BrokerAccess
-from messaging.connection_log import STEADY_S, ConnectionLog
+from messaging.connection_log import STEADY_S, TURN_S, ConnectionLog
 from messaging.payload import MAX_CARRIED_BYTES
 from shopfloor.errors import ServiceUnavailable
 
@@ -214,6 +214,7 @@ class MqttClient:
 
     def _on_connected(self, _: str) -> None:
         self._session += 1
+        self._log.connected(asyncio.get_running_loop().time())
         if self._subscriptions:
             self._subscribe()
         else:
@@ -235,7 +236,7 @@ class MqttClient:
     def _on_ready(self) -> None:
         for message in self._on_connect_publish:
             self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
-        self._say(self._log.ready(asyncio.get_running_loop().time()))
+        self._say(self._log.ready())
         if self._log.driven_out:
             self._later(STEADY_S, self._on_held)
         self._ready.set()
@@ -255,8 +256,8 @@ class MqttClient:
         self._ready.clear()
         self._fail_pending(reason)
         self._say(self._log.lost(f"connection lost ({reason})", asyncio.get_running_loop().time()))
-        if self._log.driven_out:  # the two take longer turns
-            self._paho.reconnect_delay_set(self._retry_s[1], self._retry_s[1])
+        if self._log.driven_out:
+            self._paho.reconnect_delay_set(TURN_S, TURN_S)
 
     def _say(self, line: str | None) -> None:
         if line is not None and not self._closing:
