@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from cli.causes import first_cause
 from cli.demo_report import report
 from cli.demo_state import DemoState, alone_in
 from cli.live_table import LiveTable
@@ -197,14 +198,7 @@ class Demo:
         if task.cancelled() or self._failed.done():
             return
         fault = task.exception() or ServiceUnavailable(f"{task.get_name()} ended by itself")
-        self._failed.set_exception(_first(fault))
-
-
-def _first(fault: BaseException) -> BaseException:
-    """The one cause inside a group of one."""
-    while isinstance(fault, BaseExceptionGroup) and len(fault.exceptions) == 1:
-        fault = fault.exceptions[0]
-    return fault
+        self._failed.set_exception(first_cause(fault))
 
 
 @asynccontextmanager

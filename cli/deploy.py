@@ -38,13 +38,13 @@ class Options:
     """What the command line asked for."""
 
     directory: Path
-    hosts: Sequence[str]
-    port: int
-    local_port: int
-    services_port: int | None
-    owner: str | None
-    renew: bool
-    rotate: Sequence[str]
+    hosts: Sequence[str] = ()
+    port: int = 8883
+    local_port: int = 1883
+    services_port: int | None = None
+    owner: str | None = None
+    renew: bool = False
+    rotate: Sequence[str] = ()
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -104,7 +104,7 @@ class Deployment:
             self._broker_file(home / "users", users),
             self._broker_file(home / "rights", broker.acl(self.rights)),
         ]
-        restart = self._broker_file(home / "mosquitto.conf", self._configuration(home))
+        restart = self._broker_file(home / "mosquitto.conf", configuration(self.options, home, self.user))
         write(root / "api.env", self._api_settings(root / "api.env"))
         until = to_datetime(certificate.expires).date()
         hosts = ", ".join(certificate.hosts)
@@ -198,18 +198,20 @@ class Deployment:
 
     # ------------------------------------------------------------ the broker's own
 
-    def _configuration(self, home: Path) -> str:
-        tls = broker.Certified(home / "server.crt", home / "server.key")
-        listeners = [
-            broker.Listener("Services on this machine.", self.options.local_port),
-            broker.Listener("Edge agents.", self.options.port, tls, own_names=True),
-        ]
-        if self.options.services_port is not None:
-            listeners.append(broker.Listener("Services on other machines.", self.options.services_port, tls))
-        return broker.configuration(listeners, user=self.user, users=home / "users", acl=home / "rights")
-
     def _broker_file(self, path: Path, content: str | bytes) -> bool:
         return write(path, content, mode=SECRET, owner=self.owner)
+
+
+def configuration(options: Options, home: Path, user: str) -> str:
+    """``mosquitto.conf`` of a plant whose broker keeps its files in ``home`` and runs as ``user``."""
+    tls = broker.Certified(home / "server.crt", home / "server.key")
+    listeners = [
+        broker.Listener("Services on this machine.", options.local_port),
+        broker.Listener("Edge agents.", options.port, tls, own_names=True),
+    ]
+    if options.services_port is not None:
+        listeners.append(broker.Listener("Services on other machines.", options.services_port, tls))
+    return broker.configuration(listeners, user=user, users=home / "users", acl=home / "rights")
 
 
 def _owner(asked: str | None) -> tuple[str, int | None]:

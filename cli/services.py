@@ -1,6 +1,7 @@
 """``shopfloor simulate | edge | ingest | api``: one process each, for deployment. Settings come from the environment.
 
 SHOPFLOOR_MQTT_URL, _USERNAME, _PASSWORD   the broker (default mqtt://127.0.0.1)
+SHOPFLOOR_MQTT_CA                          CA file for mqtts:// (default: the system's)
 SHOPFLOOR_HISTORIAN                        embedded:///path (default: historian in the data folder), or
                                            http[s]://host:8086/DATABASE after 'shopfloor historian init'
 SHOPFLOOR_HISTORIAN_TOKEN, _ORG            of an InfluxDB 2.x or 3.x; _USERNAME, _PASSWORD of a 1.x; _CA for https
@@ -11,6 +12,7 @@ SHOPFLOOR_HEALTH                           host:port of the health page and metr
 
 import argparse
 import asyncio
+import logging
 import os
 from collections.abc import Coroutine
 from fnmatch import fnmatchcase
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from cli.causes import first_cause
 from cli.health import edge_page, ingest_page
 from cli.plants import load_plant, unit_plans
 from cli.signals import stop_on_signal
@@ -30,10 +33,13 @@ from kpi_api.app import create_app
 from kpi_api.server import served
 from kpi_api.store import Store
 from messaging.access import BrokerAccess
+from messaging.rights import INGEST
 from shopfloor.clock import SystemClock
 from shopfloor.errors import PlantError
 from shopfloor.plant import Plant
 from simulators.factory import Factory
+
+log = logging.getLogger(__name__)
 
 
 def data_folder() -> Path:
@@ -84,8 +90,11 @@ def edge(arguments: argparse.Namespace) -> int:
 def _endpoints(path: Path | None) -> dict[Endpoint, Endpoint] | None:
     if path is None:
         return None
-    table = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    return {_endpoint(given): _endpoint(served_at) for given, served_at in table.items()}
+    try:
+        table = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        return {_endpoint(given): _endpoint(served_at) for given, served_at in table.items()}
+    except (msgspec.MsgspecError, ValueError) as fault:
+        raise PlantError(f"--endpoints {path}: {fault}; give the file that 'shopfloor simulate' wrote") from None
 
 
 def _endpoint(text: str) -> Endpoint:
@@ -94,13 +103,22 @@ def _endpoint(text: str) -> Endpoint:
 
 
 async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint] | None) -> int:
+    access = BrokerAccess.from_environment()
+    if access.username not in (None, agent_id):
+        log.warning(
+            "agent %s uses the MQTT user %s, which a broker set up by 'shopfloor deploy init' lets write nothing of "
+            "its; give SHOPFLOOR_MQTT_USERNAME and _PASSWORD of %s",
+            agent_id,
+            access.username,
+            agent_id,
+        )
     agent = EdgeAgent(
         plant,
         agent_id,
         templates=load_template,
         clock=SystemClock(),
         outbox_path=data_folder() / f"outbox-{agent_id}.db",
-        access=BrokerAccess.from_environment(),
+        access=access,
         endpoints=endpoints,
     )
     print(f"{agent_id}: reading {len(plant.agents[agent_id].units)} units", flush=True)
@@ -118,13 +136,21 @@ def ingest(arguments: argparse.Namespace) -> int:
 
 
 async def _ingest(plant: Plant, agents: list[str]) -> int:
+    access = BrokerAccess.from_environment()
+    if access.username in plant.agents:
+        log.warning(
+            "ingest uses the MQTT user of agent %s, who may read no samples; give SHOPFLOOR_MQTT_USERNAME and "
+            "_PASSWORD of %s",
+            access.username,
+            INGEST,
+        )
     store = historian()
     try:
         service = IngestService(
             plant,
             unit_plans(plant),
             store,
-            access=BrokerAccess.from_environment(),
+            access=access,
             dead_letters=data_folder() / "dead_letters.db",
             clock=SystemClock(),
             shared=agents,
@@ -165,5 +191,7 @@ async def _until_signal(service: Coroutine[None, None, None]) -> int:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return 0
-    await running
+    fault = running.exception()
+    if fault is not None:
+        raise first_cause(fault)
     return 1

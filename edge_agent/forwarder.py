@@ -116,9 +116,11 @@ class Forwarder:
             self._ignore(receipt)
             return
         self.receipt_ms = self._clock.mono_ms()
-        self._unconfirmed.confirmed()
+        covered = self._window.settle(receipt)
+        if covered:
+            self._unconfirmed.confirmed(covered)
         self._settling.merge(receipt.settled())
-        self._settling_samples += self._window.settle(receipt)
+        self._settling_samples += covered.total()
         self._wake.set()
 
     def hurry(self) -> None:

@@ -6,6 +6,8 @@ everything but one unit's messages (the broker does not let this agent write for
 """
 
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from edge_agent.window import Flight
@@ -14,8 +16,8 @@ log = logging.getLogger(__name__)
 
 SENDS: Final = 4
 """Sends of one message, all acknowledged by the broker and none confirmed (35 s with the usual pauses)."""
-STRIKES: Final = 3
-"""Resends of one message after each of which a later one was confirmed."""
+STRIKES: Final = 5
+"""Resends of a unit's messages after which later ones of other units were confirmed, and none of its own."""
 
 
 class Unconfirmed:
@@ -24,16 +26,17 @@ class Unconfirmed:
     def __init__(self, agent: str) -> None:
         self._agent = agent
         self._silent = False
+        self._doubts: Counter[str] = Counter()
         self._told: set[str] = set()
 
     def taken(self, unit: str, flight: Flight) -> None:
         """The broker has acknowledged a message of this unit."""
-        if flight.strikes >= STRIKES and unit not in self._told:
+        self._doubts[unit] += flight.strikes > 0
+        if flight.strikes >= STRIKES and self._doubts[unit] >= STRIKES and unit not in self._told:
             self._told.add(unit)
             log.error(
                 "%s: the broker takes messages of %s, and of these alone none is confirmed: does it let %s write for "
-                "that unit? Give broker, ingest and agent one plant file (shopfloor deploy init); until then they are "
-                "set aside",
+                "that unit? Give broker, ingest and agent one plant file (shopfloor deploy init)",
                 self._agent,
                 unit,
                 self._agent,
@@ -48,8 +51,13 @@ class Unconfirmed:
                 self._agent,
             )
 
-    def confirmed(self) -> None:
-        """A receipt has come."""
+    def confirmed(self, units: Iterable[str]) -> None:
+        """A receipt has come that covers messages of these units."""
         if self._silent:
             self._silent = False
             log.warning("%s: messages are confirmed again", self._agent)
+        for unit in units:
+            self._doubts.pop(unit, None)
+            if unit in self._told:
+                self._told.remove(unit)
+                log.warning("%s: messages of %s are confirmed again", self._agent, unit)

@@ -6,6 +6,7 @@ others rest, so that no broker is filled with copies. Giving up needs proof that
 after which a message sent *later* was settled counts as a strike, so that no outage, however long, sets a sample aside.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -74,21 +75,21 @@ class CreditWindow:
         self._probe_ms = min(self._probe_ms, flight.due_ms)
         self._unanswered -= flight.sends > 1
 
-    def settle(self, receipt: Receipt) -> int:
-        """Take from the window what the receipt covers, sample by sample; returns how many."""
-        settled, taken = receipt.settled(), 0
+    def settle(self, receipt: Receipt) -> Counter[str]:
+        """Take from the window what the receipt covers, sample by sample; returns how many of each unit."""
+        settled, covered = receipt.settled(), Counter[str]()
         for flight in self._flights:
-            before = len(flight.samples)
+            before, unit = len(flight.samples), flight.samples[0].sample.unit
             if flight.samples[-1].seq <= receipt.upto:
                 flight.samples = ()
             else:
                 flight.samples = [stored for stored in flight.samples if stored.seq not in settled]
-            taken += before - len(flight.samples)
+            covered[unit] += before - len(flight.samples)
             if len(flight.samples) < before:
                 self._settled_order = max(self._settled_order, flight.order)
                 self._unanswered = 0
         self._flights = [flight for flight in self._flights if flight.samples]
-        return taken
+        return +covered
 
     def overdue(self, now_ms: int) -> list[Flight]:
         """The flights to send again, longest on the way first; in a silence only one, and that after a pause."""

@@ -59,6 +59,7 @@ class Membership:
             f"{INGEST}-{self._book.me}-member",
             subscriptions=[INGEST_MEMBERS_FILTER],
             on_lost=self._on_lost,
+            quiet=True,
         )
         async with client, asyncio.TaskGroup() as group:
             group.create_task(self._listen(client), name="heartbeats")

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from messaging import tls, trouble
 from messaging.access import BrokerAccess
 from messaging.bulk_client import BulkClient, Received
-from messaging.connection_log import STEADY_S, ConnectionLog
+from messaging.connection_log import STEADY_S, TURN_S, ConnectionLog
 from messaging.payload import MAX_CARRIED_BYTES
 from shopfloor.errors import ServiceUnavailable
 
@@ -87,12 +87,15 @@ class MqttClient:
         persistent: bool = False,
         retry_s: tuple[int, int] = RETRY_S,
         on_lost: Callable[[], None] = lambda: None,
+        quiet: bool = False,
     ) -> None:
-        """``on_lost`` is called after each loss of the connection, before anything of a new one is delivered."""
+        """``on_lost`` is called after each loss of the connection, before anything of a new one is delivered. A
+        ``quiet`` client leaves the telling of trouble to another one of this process at the same broker."""
         self._access = access
         self._subscriptions = tuple(subscriptions)
         self._on_connect_publish = tuple(on_connect_publish)
         self._told_lost = on_lost
+        self._quiet = quiet
         self._unacked: list[int] = []
         self._inbox: deque[Delivery] = deque()
         self._inbox_bytes = 0
@@ -264,6 +267,7 @@ class MqttClient:
 
     def _on_connected(self, _: str) -> None:
         self._session += 1
+        self._log.connected(asyncio.get_running_loop().time())
         if self._subscriptions:
             self._subscribe()
         else:
@@ -285,7 +289,7 @@ class MqttClient:
     def _on_ready(self) -> None:
         for message in self._on_connect_publish:
             self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
-        self._say(self._log.ready(asyncio.get_running_loop().time()))
+        self._say(self._log.ready())
         if self._log.driven_out:
             self._later(STEADY_S, self._on_held)
         self._ready.set()
@@ -307,11 +311,11 @@ class MqttClient:
         self._told_lost()
         self._fail_pending(reason)
         self._say(self._log.lost(f"connection lost ({reason})", asyncio.get_running_loop().time()))
-        if self._log.driven_out:  # the two take longer turns
-            self._paho.reconnect_delay_set(self._retry_s[1], self._retry_s[1])
+        if self._log.driven_out:
+            self._paho.reconnect_delay_set(TURN_S, TURN_S)
 
     def _say(self, line: str | None) -> None:
-        if line is not None and not self._closing:
+        if line is not None and not self._closing and not self._quiet:
             log.warning("%s", line)
 
     def _later(self, delay_s: float, handler: Callable[[], None]) -> None:

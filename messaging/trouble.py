@@ -71,6 +71,7 @@ def unusable_ca(path: str | None, fault: OSError) -> str:
 def driven_out(name: str) -> str:
     """The connection is lost again and again as soon as it stands."""
     return (
-        f"hangs up on {name} again and again: another program has connected as {name}. Stop one of the two, or give "
-        "each agent a name of its own in the plant file; nothing is lost meanwhile, they take turns"
+        f"hangs up on {name} again and again: has another program connected as {name}? Stop one of the two, or give "
+        "each agent a name of its own in the plant file; nothing is lost meanwhile, they take turns (or does the "
+        "broker itself start again and again?)"
     )

@@ -4,6 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+from cli.deploy import BROKER_USER, Options, configuration
+from cli.plants import load_plant
+from messaging.mosquitto_files import acl
+from messaging.rights import rights_of
 from shopfloor.plant_schema import json_schema
 from tests.kpi_reference import reference
 
@@ -15,6 +19,19 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "plants" / "plant.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs" / "kpis.md": reference(),
+        **broker_files(),
+    }
+
+
+def broker_files() -> dict[Path, str]:
+    """What ``shopfloor deploy init`` writes for the example plant's broker, but for the secrets."""
+    home = Path("/etc/shopfloor/mosquitto")
+    plant = load_plant(ROOT / "plants" / "ceper" / "plant.yaml")
+    return {
+        ROOT / "deploy" / "mosquitto" / "mosquitto.conf": configuration(
+            Options(directory=home.parent), home, BROKER_USER
+        ),
+        ROOT / "deploy" / "mosquitto" / "rights": acl(rights_of(plant)),
     }
 
 

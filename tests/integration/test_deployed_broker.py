@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import tempfile
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from cli import certificates
 from cli.certificates import Signed
+from cli.deploy import BROKER_USER
+from cli.secret_files import user_id
 from messaging.access import BrokerAccess
 from messaging.broker import free_port
 from messaging.client import Message, MqttClient
@@ -311,6 +315,43 @@ def pid_of(plant: Deployed) -> int:
         if wanted in entry.read_bytes() and b"mosquitto\0-c" in entry.read_bytes():
             return int(entry.parent.name)
     raise AssertionError("the broker does not run")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or user_id(BROKER_USER) is None, reason="root gives files to mosquitto's user")
+async def test_a_broker_that_root_starts_reads_its_files_as_a_user_of_its_own():
+    require_mosquitto()
+    with tempfile.TemporaryDirectory() as folder:
+        made = deployed(enterable(folder), "--host", "127.0.0.1", "--owner", BROKER_USER)
+        broker = await made.broker()
+        try:
+            assert runs_as(broker.pid) == user_id(BROKER_USER)
+            async with connected(made, "edge-1", receipt_topic("edge-1")) as agent:
+                await agent.publish(Message(OWN, b"sample"))
+            assert made.init("--rotate", "edge-1", "--owner", BROKER_USER) == 0
+            os.kill(broker.pid, signal.SIGHUP)
+            async with connected(made, "edge-1"):
+                pass
+        finally:
+            await broker.stop()
+
+
+def enterable(folder: str) -> Path:
+    Path(folder).chmod(0o755)
+    return Path(folder)
+
+
+def runs_as(pid: int) -> int:
+    return Path(f"/proc/{pid}").stat().st_uid
+
+
+@pytest.mark.parametrize(("folder", "code"), [("nowhere", 2), ("private", 1)])
+def test_the_script_that_activates_it_says_what_is_missing(tmp_path, folder, code):
+    (tmp_path / "private" / "mosquitto").mkdir(parents=True)
+    (tmp_path / "private" / "mosquitto" / "mosquitto.conf").touch()
+    script = Path(__file__).parents[2] / "deploy" / "mosquitto" / "activate"
+    done = subprocess.run([script, tmp_path / folder], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == 1
 
 
 # ---------------------------------------------------------------- too long

@@ -30,8 +30,7 @@ class Wire:
 
     def confirm(self, flight):
         seq = flight.samples[0].seq
-        self.window.settle(Receipt("box", -1, ((seq, seq),)))
-        self.unconfirmed.confirmed()
+        self.unconfirmed.confirmed(self.window.settle(Receipt("box", -1, ((seq, seq),))))
 
 
 def lines(caplog):
@@ -67,6 +66,20 @@ def test_a_unit_that_alone_is_never_confirmed_is_named_once(caplog):
     [line] = lines(caplog)
     assert "s/a/l/refused" in line
     assert "one plant file" in line
+    wire.confirm(refused)
+    assert lines(caplog)[1:] == ["edge-1: messages of s/a/l/refused are confirmed again"]
+
+
+def test_a_broker_that_loses_now_and_then_is_not_taken_for_one_that_refuses_a_unit(caplog):
+    wire = Wire()
+    unlucky = wire.flight("s/a/l/u")
+    wire.send(unlucky)
+    for _ in range(STRIKES + 5):
+        later = wire.flight("s/a/l/u")
+        wire.send(later)
+        wire.confirm(later)
+        wire.send(unlucky)
+    assert lines(caplog) == []
 
 
 def test_resends_that_are_confirmed_in_the_end_are_not_worth_a_line(caplog):

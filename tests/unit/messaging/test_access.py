@@ -34,5 +34,16 @@ def test_access_comes_from_the_environment():
         "SHOPFLOOR_MQTT_URL": "mqtts://broker",
         "SHOPFLOOR_MQTT_USERNAME": "u",
         "SHOPFLOOR_MQTT_PASSWORD": "p",
+        "SHOPFLOOR_MQTT_CA": "/ca.crt",
     }
-    assert BrokerAccess.from_environment(environment) == BrokerAccess("mqtts://broker", "u", "p")
+    assert BrokerAccess.from_environment(environment) == BrokerAccess("mqtts://broker", "u", "p", "/ca.crt")
+    assert BrokerAccess.from_environment(dict.fromkeys(environment, "")) == BrokerAccess("mqtt://127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtt://edge-1:s3cret@host", "mqtts://s3cret@host", "http://u:s3cret@h", "mqtt://u:s3cret@h:high"]
+)
+def test_a_secret_in_the_url_is_refused_and_not_repeated(url):
+    with pytest.raises(ServiceUnavailable, match="SHOPFLOOR_MQTT_URL") as refused:
+        _ = BrokerAccess(url).address
+    assert "s3cret" not in str(refused.value)

@@ -70,3 +70,12 @@ def test_an_agent_writes_under_its_own_name_and_reads_its_own_receipt():
 def test_a_filter_wider_than_the_right_does_not_fit():
     assert not fits("#", SAMPLES_FILTER)
     assert not fits("v1/receipts/+", "v1/receipts/edge-1")
+
+
+def test_a_right_that_ends_in_a_hash_holds_for_everything_below():
+    assert fits("v1/ingest", "v1/ingest/#")
+    assert fits("v1/ingest/a/b", "v1/ingest/#")
+    assert fits("v1/ingest/#", "v1/ingest/#")
+    assert not fits("v1/other/a", "v1/ingest/#")
+    assert not fits("v1", "v1/ingest/#")
+    assert not fits("#", "v1/ingest/#")
