@@ -9,7 +9,8 @@ SHOPFLOOR_API_KEY                          needed by the API to answer anybody b
 import argparse
 import asyncio
 import os
-from collections.abc import Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from kpi_api.store import Store
 from messaging.access import BrokerAccess
 from shopfloor.clock import SystemClock
 from shopfloor.errors import PlantError
+from shopfloor.instant import Instant
 from shopfloor.plant import Plant
 from simulators.factory import Factory
 
@@ -44,15 +46,15 @@ def historian() -> Historian:
 
 def simulate(arguments: argparse.Namespace) -> int:
     """Serve a plant's devices; ``endpoints.json`` in the data folder tells where."""
-    return asyncio.run(_simulate(load_plant(arguments.plant), arguments.seed))
+    return asyncio.run(_simulate(load_plant(arguments.plant), arguments.seed, arguments.epoch))
 
 
-async def _simulate(plant: Plant, seed: int) -> int:
+async def _simulate(plant: Plant, seed: int, epoch: Instant | None) -> int:
     stop, clock, folder = stop_on_signal(), SystemClock(), data_folder()
     factory = Factory(
         plant,
         seed=seed,
-        epoch=clock.now(),
+        epoch=clock.now() if epoch is None else epoch,
         clock=clock,
         journal_path=folder / "journal.jsonl",
         templates=load_template,
@@ -74,7 +76,7 @@ def edge(arguments: argparse.Namespace) -> int:
     if arguments.agent not in plant.agents:
         known = ", ".join(plant.agents)
         raise PlantError(f"{arguments.plant}: there is no agent {arguments.agent!r}; it has {known}")
-    return asyncio.run(_edge(plant, arguments.agent, _endpoints(arguments.endpoints)))
+    return asyncio.run(_edge(plant, arguments.agent, _endpoints(arguments.endpoints), arguments.drain_ms / 1000))
 
 
 def _endpoints(path: Path | None) -> dict[Endpoint, Endpoint] | None:
@@ -89,7 +91,7 @@ def _endpoint(text: str) -> Endpoint:
     return host, int(port)
 
 
-async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint] | None) -> int:
+async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint] | None, drain_s: float) -> int:
     agent = EdgeAgent(
         plant,
         agent_id,
@@ -100,7 +102,15 @@ async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint]
         endpoints=endpoints,
     )
     print(f"{agent_id}: reading {len(plant.agents[agent_id].units)} units", flush=True)
-    return await _until_signal(agent.run())
+    return await _until_signal(agent.run(), lambda: _drained(agent, drain_s))
+
+
+async def _drained(agent: EdgeAgent, patience_s: float) -> None:
+    """Poll no more, and wait until the historian has everything; what is held even then goes out at the next start."""
+    if patience_s:
+        await agent.stop_polling()
+        if not await agent.drain(patience_s):
+            print(f"{agent.agent_id}: {agent.backlog()} samples stay in the outbox", file=sys.stderr, flush=True)
 
 
 def ingest(arguments: argparse.Namespace) -> int:
@@ -149,11 +159,17 @@ async def _api(plant: Plant, host: str, port: int) -> int:
     return 0
 
 
-async def _until_signal(service: Coroutine[None, None, None]) -> int:
-    """Run a service until SIGINT or SIGTERM, or raise what ended it."""
+async def _nothing() -> None:
+    """No farewell."""
+
+
+async def _until_signal(
+    service: Coroutine[None, None, None], farewell: Callable[[], Awaitable[None]] = _nothing
+) -> int:
+    """Run a service until SIGINT or SIGTERM and its ``farewell`` after that, or raise what ended it."""
     stop = stop_on_signal()
     running = asyncio.create_task(service, name="service")
-    asked = asyncio.create_task(stop.wait(), name="signal")
+    asked = asyncio.create_task(_asked(stop, farewell), name="signal")
     await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
     if not running.done():
@@ -162,3 +178,8 @@ async def _until_signal(service: Coroutine[None, None, None]) -> int:
         return 0
     await running
     return 1
+
+
+async def _asked(stop: asyncio.Event, farewell: Callable[[], Awaitable[None]]) -> None:
+    await stop.wait()
+    await farewell()
