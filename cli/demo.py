@@ -227,7 +227,7 @@ async def _started(options: Options, plant: Plant, replay: MeterReplay | None) -
         )
         endpoints = await factory.start()
         stack.push_async_callback(factory.stop)
-        broker = await start_broker(options.data / "broker", list(plant.agents))
+        broker = await start_broker(options.data / "broker", plant)
         stack.push_async_callback(broker.stop)
         demo = Demo(options, plant, factory, clock, replay)
         stack.callback(demo.historian.close)

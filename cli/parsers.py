@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _add_kpi(commands)
     _add_calc(commands)
     _add_rederive(commands)
+    _add_deploy(commands)
     return root
 
 
@@ -137,6 +138,33 @@ def _add_rederive(commands: "Commands") -> None:
     rederive.add_argument("--name", help="who asks for it, kept in the revisions; your login by default")
     rederive.add_argument("--dry-run", action="store_true", help="print the differences and write nothing")
     rederive.set_defaults(command=_lazy("cli.rederive", "rederive"))
+
+
+def _add_deploy(commands: "Commands") -> None:
+    deploy = commands.add_parser("deploy", help="what a plant's machines need beside its plant file")
+    init = deploy.add_subparsers(required=True, metavar="WHAT").add_parser(
+        "init",
+        help="secrets, certificates, the broker's users and rights",
+        description="Run again it keeps secrets and certificates, adds new agents and takes the rights of those that "
+        "are gone from the plant file. What it prints holds no secret. See docs/deploy.md.",
+    )
+    init.add_argument("plant", type=Path)
+    init.add_argument(
+        "--directory", type=Path, default=Path("deploy") / "generated", metavar="DIR", help="where the files stay"
+    )
+    names = "the broker's name or address, first the one that agents use; may be repeated; needed the first time"
+    init.add_argument("--host", dest="hosts", action="append", default=[], metavar="NAME", help=names)
+    init.add_argument("--port", type=int, default=8883, help="for agents, TLS")
+    init.add_argument("--local-port", type=int, default=1883, help="for services on the broker's machine, plain")
+    init.add_argument(
+        "--services-port", type=int, metavar="PORT", help="for services on other machines, TLS; else none"
+    )
+    init.add_argument("--owner", metavar="USER", help="the system's user that the broker runs as; default mosquitto")
+    init.add_argument("--renew", action="store_true", help="new certificates for those that expire within 30 days")
+    init.add_argument(
+        "--rotate", action="append", default=[], metavar="USER", help="a new password for an agent or for ingest"
+    )
+    init.set_defaults(command=_lazy("cli.deploy", "init"))
 
 
 def _example() -> Path:

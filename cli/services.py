@@ -114,7 +114,7 @@ async def _drained(agent: EdgeAgent, patience_s: float) -> None:
 
 
 def ingest(arguments: argparse.Namespace) -> int:
-    """Store what the agents send and keep the facts of the agents that match ``--agents``."""
+    """Store what the agents that match ``--agents`` send, and keep their facts; shared with other such processes."""
     plant = load_plant(arguments.plant)
     mine = [agent for agent in plant.agents if fnmatchcase(agent, arguments.agents)]
     if not mine:
@@ -124,18 +124,17 @@ def ingest(arguments: argparse.Namespace) -> int:
 
 async def _ingest(plant: Plant, agents: list[str]) -> int:
     store = historian()
-    units = {unit for agent in agents for unit in plant.agents[agent].units}
     try:
         service = IngestService(
             plant,
-            {path: plan for path, plan in unit_plans(plant).items() if path in units},
+            unit_plans(plant),
             store,
             access=BrokerAccess.from_environment(),
             dead_letters=data_folder() / "dead_letters.db",
             clock=SystemClock(),
-            agents=None if len(agents) == len(plant.agents) else agents,
+            shared=agents,
         )
-        print(f"ingest: serving {', '.join(agents)}, {len(units)} units", flush=True)
+        print(f"ingest: ready to serve {', '.join(agents)}", flush=True)
         return await _until_signal(service.run())
     finally:
         store.close()

@@ -18,6 +18,7 @@ from edge_agent.modbus_driver import ModbusConnection, ModbusDriver
 from edge_agent.outbox import Outbox, OutboxCounts
 from edge_agent.outbox_writer import OutboxWriter
 from edge_agent.poller import Poller
+from edge_agent.window import CreditWindow
 from messaging.access import BrokerAccess
 from messaging.agent_state import AgentState, EdgeLedger, encode_state
 from messaging.client import Message, MqttClient
@@ -69,8 +70,10 @@ class EdgeAgent:
         outbox_path: Path,
         access: BrokerAccess,
         endpoints: Mapping[Endpoint, Endpoint] | None = None,
+        window: CreditWindow | None = None,
     ) -> None:
-        """``endpoints`` sends the plant file's (host, port) elsewhere: to simulators."""
+        """``endpoints`` sends the plant file's (host, port) elsewhere: to simulators; ``window`` sets the pace of
+        resends."""
         agent = plant.agents[agent_id]
         self.agent_id = agent_id
         self._boot = secrets.token_hex(4)
@@ -90,6 +93,7 @@ class EdgeAgent:
             Sender(agent_id, self._boot, topics.__getitem__),
             clock,
             self._changed.set,
+            window=window,
             unfinished=self._unfinished,
         )
 

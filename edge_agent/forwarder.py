@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from edge_agent.disk_thread import DiskThread
 from edge_agent.outbox import Floor, Outbox
+from edge_agent.unconfirmed import Unconfirmed
 from edge_agent.window import CreditWindow, Flight, batches
 from messaging.client import Message
 from messaging.payload import SampleMessage, Sequenced, encode
@@ -73,6 +74,7 @@ class Forwarder:
         self._unfinished = unfinished
         self._live_samples = live_samples
         self._window = CreditWindow() if window is None else window
+        self._unconfirmed = Unconfirmed(sender.agent)
         self._wake = asyncio.Event()
         self._receipts: deque[Receipt] = deque()
         self._live: deque[Flight] = deque()
@@ -122,6 +124,7 @@ class Forwarder:
             if self._outbox.accepts(receipt):
                 await self._disk.run(self._outbox.confirm, receipt)
                 self._window.settle(receipt)
+                self._unconfirmed.confirmed()
                 self._settled()
             else:
                 self._ignore(receipt)
@@ -223,4 +226,5 @@ class Forwarder:
         except ServiceUnavailable:
             self._window.failed(flight, now)
             return False
+        self._unconfirmed.taken(first.sample.unit, flight)
         return True

@@ -97,7 +97,7 @@ def latest_query(measurement: str, enterprise: str, unit: str, before: Instant |
 
 def sample_point(enterprise: str, sample: Sample) -> Point:
     """A sample as a point. An integer beyond 2^53 stays one, for the store to reject."""
-    fields: dict[str, Number | str] = {tag: _stored(value) for tag, value in sample.values.items()}
+    fields = _exact(sample.values) or {tag: _stored(value) for tag, value in sample.values.items()}
     if sample.status:
         fields[schema.STATUS] = _status_text(sample.status)
     return Point(Measurement.SAMPLES, unit_tags(enterprise, sample.unit), sample.time, fields)
@@ -110,8 +110,21 @@ def point_sample(point: Point) -> Sample:
     return Sample(unit=unit_of(point.tags), time=point.time, values=values, status=status)
 
 
+_NUMBERS = frozenset({int, float})
+
+
+def _exact(values: Mapping[str, Value]) -> dict[str, Number | str] | None:
+    """All values as floats, at once; None unless they are numbers of which none loses anything."""
+    numbers = values.values()
+    if not values or not _NUMBERS.issuperset(map(type, numbers)):
+        return None
+    if min(numbers) < -EXACT or max(numbers) > EXACT:  # type: ignore[operator]
+        return None
+    return dict(zip(values, map(float, numbers), strict=True))
+
+
 def _stored(value: Value) -> Number | str:
-    if isinstance(value, int):
+    if type(value) is int:
         return float(value) if abs(value) <= EXACT else value
     return value
 

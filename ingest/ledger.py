@@ -30,6 +30,8 @@ class IngestCounts:
     """New letters: rejected samples, and messages that do not even tell their samples."""
     by_reason: Counter[str] = field(default_factory=Counter)
     """New letters by reason."""
+    passed_over: int = 0
+    """Messages of agents that another process serves by now."""
     backpressure: int = 0
     """Times that a store asked us to wait."""
 

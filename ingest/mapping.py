@@ -110,6 +110,9 @@ class Judge:
             for refused in decoded.refused
         ]
         everywhere = self._refusal(place, message.clock)
+        latest = now + FUTURE_MS
+        if everywhere is None and all(sequenced.sample.time <= latest for sequenced in message.samples):
+            return Judgement(str(place), source, message.low, message.oldest_t, message.samples, tuple(letters))
         for sequenced in message.samples:
             verdict = everywhere or _time_refusal(sequenced, now)
             if verdict is None:

@@ -7,8 +7,7 @@ what was not confirmed comes again, and writing it again changes nothing.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -18,9 +17,10 @@ from historian.historian import Historian
 from historian.point import Point, Query
 from historian.records import AgentWatermark, Dirty, dirty_point, edge_ledger_point, sample_point, watermark_point
 from historian.schema import Measurement
-from ingest.batcher import batches
+from ingest.batcher import gather
 from ingest.dead_letters import DeadLetters
 from ingest.ledger import IngestCounts
+from ingest.letter_log import LetterLog
 from ingest.liveness import Liveness, OutboxWatch
 from ingest.mapping import (
     DeadLetter,
@@ -49,6 +49,8 @@ MAX_BATCH: Final = 5_000
 """Samples in one write."""
 LINGER_S: Final = 0.02
 """How long a batch waits for company."""
+WRITERS: Final = 2
+"""Batches under way at a time: one is judged and encoded while the store works on the other."""
 KEPT_RETRY_S: Final = 0.5
 _LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
 
@@ -56,8 +58,11 @@ _LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
 class Port(Protocol):
     """The part of an ``MqttClient`` that the pipeline needs."""
 
-    def deliveries(self) -> AsyncIterator[Delivery]:
-        """Messages to be acknowledged."""
+    async def take(self, most: int) -> Sequence[Delivery]:
+        """At least one and at most ``most`` messages to be acknowledged; none when no more will come.
+
+        A call that is cancelled has taken nothing.
+        """
         ...
 
     async def publish(self, message: Message) -> None:
@@ -76,6 +81,11 @@ class Arrival:
     def weight(self) -> int:
         """Its share of a batch."""
         return self.judgement.weight if self.judgement else 1
+
+    @property
+    def agent(self) -> str:
+        """Whose topic it came on: every topic that we listen to ends in the agent's name."""
+        return self.delivery.message.topic.rpartition("/")[2]
 
 
 class Pipeline:
@@ -109,9 +119,12 @@ class Pipeline:
         self._book = ReceiptBook()
         self._publisher = ReceiptPublisher(self._book, port.publish)
         self._watch = OutboxWatch()
+        self._letter_log = LetterLog()
         self._oldest: dict[Source, Instant] = {}
         self._reports: dict[str, Point] = {}
         self._stamp: Instant = 0
+        self._served: set[str] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
         self.newest: dict[str, Instant] = {}
         """Unit -> source time of the newest sample that this process stored."""
         self.counts = IngestCounts()
@@ -136,17 +149,45 @@ class Pipeline:
                 task.cancel()
             await asyncio.gather(receipts, consume, return_exceptions=True)
 
-    async def _consume(self) -> None:
-        latest = await self._insist(lambda: self._historian.read(_LATEST_DIRTY))
-        self._stamp = max((point.time for point in latest), default=0)
-        arrivals = batches(self._arrivals(), lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s)
-        async with aclosing(arrivals) as all_arrivals:
-            async for batch in all_arrivals:
-                await self._handle(batch)
+    def serve_none(self) -> None:
+        """Take the messages of no agents but those that ``serve`` names. Without this call: of all."""
+        self._served = set()
 
-    async def _arrivals(self) -> AsyncIterator[Arrival]:
-        async for delivery in self._port.deliveries():
-            yield Arrival(delivery, self._judged(delivery.message))
+    async def serve(self, agent: str) -> None:
+        """Take this agent's messages from now on."""
+        await self._go_on_from_what_is_stored()
+        if self._served is not None:
+            self._served.add(agent)
+
+    async def leave(self, agent: str) -> None:
+        """Take this agent's messages no more; returns when none of them is being stored."""
+        if self._served is not None:
+            self._served.discard(agent)
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _go_on_from_what_is_stored(self) -> None:
+        latest = await self._insist(lambda: self._historian.read(_LATEST_DIRTY))
+        self._stamp = max([self._stamp, *(point.time for point in latest)])
+
+    async def _consume(self) -> None:
+        await self._go_on_from_what_is_stored()
+        slots = asyncio.Semaphore(WRITERS)
+        async with asyncio.TaskGroup() as writing:
+            while True:
+                await slots.acquire()
+                batch = await gather(
+                    self._arrivals, lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s
+                )
+                if not batch:
+                    return
+                task = writing.create_task(self._handle(batch), name="batch")
+                self._under_way.add(task)
+                task.add_done_callback(self._under_way.discard)
+                task.add_done_callback(lambda _: slots.release())
+
+    async def _arrivals(self, most: int) -> Sequence[Arrival]:
+        return [Arrival(delivery, self._judged(delivery.message)) for delivery in await self._port.take(most)]
 
     # ------------------------------------------------------------ one message
 
@@ -179,11 +220,20 @@ class Pipeline:
         self.liveness.heard(source.agent, mono)
         rivals = self._watch.rivals(source, mono)
         if rivals is not None:
-            log.error("two outboxes are alive as agent %s (%s, %s): give each its own id", source.agent, *rivals)
+            log.error(
+                "two outboxes are alive as agent %s (%s, %s); both are stored. Two machines run as %s: give each agent "
+                "its own name in the plant file",
+                source.agent,
+                *rivals,
+                source.agent,
+            )
 
     # ------------------------------------------------------------ one batch
 
-    async def _handle(self, batch: Sequence[Arrival]) -> None:
+    async def _handle(self, arrivals: Sequence[Arrival]) -> None:
+        batch = [arrival for arrival in arrivals if self._serves(arrival)]
+        if len(batch) < len(arrivals):
+            self._pass_over(arrivals)
         judgements = [arrival.judgement for arrival in batch if arrival.judgement is not None]
         await self._bury([letter for judgement in judgements for letter in judgement.letters])
         dirty = await self._store(judgements)
@@ -193,6 +243,16 @@ class Pipeline:
         self._note_newest(judgements)
         if dirty:
             self._on_dirty(dirty)
+
+    def _serves(self, arrival: Arrival) -> bool:
+        return self._served is None or arrival.agent in self._served
+
+    def _pass_over(self, arrivals: Iterable[Arrival]) -> None:
+        """Another process has taken these agents over: they send again, to it, what no receipt covers."""
+        for arrival in arrivals:
+            if not self._serves(arrival):
+                self.counts.passed_over += 1
+                arrival.delivery.ack()
 
     async def _store(self, judgements: Sequence[Judgement]) -> list[Dirty]:
         """Write all good samples with the intervals they make dirty; returns those once everything has a verdict."""
@@ -231,7 +291,9 @@ class Pipeline:
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         if not letters:
             return
-        for letter in await self._insist(lambda: self._letters.add(letters)):
+        fresh = await self._insist(lambda: self._letters.add(letters))
+        self._letter_log.note(fresh)
+        for letter in fresh:
             self.counts.dead_letters += 1
             self.counts.rejected += letter.seq is not None
             self.counts.by_reason[letter.reason] += 1

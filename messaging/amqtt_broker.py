@@ -20,8 +20,11 @@ from shopfloor.errors import ServiceUnavailable
 
 
 def fits(topic: str, allowed: str) -> bool:
-    """Whether a topic (or a filter that somebody subscribes to) lies within an allowed filter with ``+``."""
+    """Whether a topic (or a filter that somebody subscribes to) lies within an allowed filter with ``+`` and ``#``."""
     asked, granted = topic.split("/"), allowed.split("/")
+    if granted[-1] == "#":
+        granted = granted[:-1]
+        asked = asked[: len(granted)]
     return len(asked) == len(granted) and all(own in ("+", part) for part, own in zip(asked, granted, strict=True))
 
 

@@ -15,6 +15,7 @@ from messaging import mosquitto
 from messaging.access import BrokerAccess
 from messaging.rights import INGEST, Rights, rights_of
 from shopfloor.errors import ServiceUnavailable
+from shopfloor.plant import Plant
 
 Kind = Literal["mosquitto", "amqtt"]
 
@@ -48,13 +49,14 @@ class RunningBroker:
 
 
 async def start_broker(
-    folder: Path, agents: Sequence[str], *, port: int | None = None, kind: Kind | None = None
+    folder: Path, agents: Plant | Sequence[str], *, port: int | None = None, kind: Kind | None = None
 ) -> RunningBroker:
     """Start a broker that keeps its files in ``folder`` and knows ``agents``; passwords survive a restart.
 
-    ``port`` None takes a free one, ``kind`` None takes what is installed. Raises ServiceUnavailable.
+    A plant's agents write for their own units only. ``port`` None takes a free one, ``kind`` None takes what is
+    installed. Raises ServiceUnavailable.
     """
-    if INGEST in agents:
+    if INGEST in (agents.agents if isinstance(agents, Plant) else agents):
         raise ServiceUnavailable(f"an agent cannot be named {INGEST!r} at this broker; rename it in the plant file")
     rights = rights_of(agents)
     passwords = _passwords(folder, rights)

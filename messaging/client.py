@@ -6,7 +6,8 @@ is ever held around a call into it. The broker is transport, never a store: what
 
 import asyncio
 import logging
-import os
+import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,7 +16,10 @@ from typing import Any, Final
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from messaging import tls, trouble
 from messaging.access import BrokerAccess
+from messaging.connection_log import STEADY_S, ConnectionLog
+from messaging.payload import MAX_CARRIED_BYTES
 from shopfloor.errors import ServiceUnavailable
 
 __all__ = ["BrokerAccess", "Delivery", "Message", "MqttClient"]
@@ -29,8 +33,12 @@ RETRY_S: Final = (1, 10)
 """Shortest and longest pause between attempts to connect (s)."""
 IN_FLIGHT: Final = 20
 """Messages on the way to the broker at one time; further ``publish`` calls wait."""
-CA_VARIABLE: Final = "SHOPFLOOR_MQTT_CA"
-"""Environment variable: file with the CA certificates for ``mqtts://`` (default: the system's)."""
+RECEIVE_LIMIT: Final = 4_096
+"""Deliveries that may wait to be read ..."""
+RECEIVE_BYTES: Final = 64 * 1024 * 1024
+"""... and what their payloads may hold together."""
+MAX_RECEIVED: Final = 1024 * 1024
+"""Bytes of a payload that are kept; nothing of ours is as long, so what is cut off could not be read anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +62,13 @@ class Delivery:
 class MqttClient:
     """One connection at QoS 1, MQTT 3.1.1: connects in the background, again after each loss, and subscribes anew.
 
+    Trouble is told in one line and tried again for ever: a broker that is away, refuses us, or shows a certificate that
+    is not trusted. Raises ServiceUnavailable at once for a CA file that cannot be used.
+
     With ``persistent`` the broker is asked to keep the session of ``client_id`` while we are away. ``receive_limit``
-    bounds the deliveries that wait to be read: beyond it they are dropped unacknowledged and counted in
-    ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's in-flight limit.
+    (and RECEIVE_BYTES) bound the deliveries that wait to be read: beyond it they are dropped unacknowledged and
+    counted in ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's
+    in-flight limit, which is what usually holds the broker back.
     """
 
     def __init__(
@@ -67,27 +79,37 @@ class MqttClient:
         subscriptions: Sequence[str] = (),
         will: Message | None = None,
         on_connect_publish: Sequence[Message] = (),
-        receive_limit: int = 4_096,
+        receive_limit: int = RECEIVE_LIMIT,
         persistent: bool = False,
         retry_s: tuple[int, int] = RETRY_S,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_lost`` is called after each loss of the connection, before anything of a new one is delivered."""
         self._access = access
         self._subscriptions = tuple(subscriptions)
         self._on_connect_publish = tuple(on_connect_publish)
-        self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue(receive_limit)
+        self._told_lost = on_lost
+        self._received: deque[MQTTMessage] = deque()
+        self._inbox: deque[Delivery] = deque()
+        self._inbox_bytes = 0
+        self._receive_limit = receive_limit
+        self._some = asyncio.Event()
         self._ready = asyncio.Event()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._published: dict[int, asyncio.Future[None]] = {}
         self._session = 0
         self._subscribe_mid: int | None = None
-        self._trouble = ""
+        self._log = ConnectionLog(access, client_id)
+        self._retry_s = retry_s
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.overflowed = 0
         """Deliveries dropped because nobody read them."""
-        self._paho = self._make(client_id, persistent, will, retry_s)
+        self.oversized = 0
+        """Messages left out because they are longer than a broker takes."""
+        self._paho = self._make(client_id, persistent, will)
 
-    def _make(self, client_id: str, persistent: bool, will: Message | None, retry_s: tuple[int, int]) -> Client:
+    def _make(self, client_id: str, persistent: bool, will: Message | None) -> Client:
         paho = Client(
             CallbackAPIVersion.VERSION2,
             client_id,
@@ -97,12 +119,12 @@ class MqttClient:
         )
         paho.suppress_exceptions = True
         paho.connect_timeout = CONNECT_TIMEOUT_S
-        paho.reconnect_delay_set(*retry_s)
+        paho.reconnect_delay_set(*self._retry_s)
         paho.max_inflight_messages_set(IN_FLIGHT)
         if self._access.username is not None:
             paho.username_pw_set(self._access.username, self._access.password)
         if self._access.tls:
-            paho.tls_set(ca_certs=os.environ.get(CA_VARIABLE))
+            paho.tls_set_context(tls.context(self._access))
         if will is not None:
             paho.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         self._wire(paho)
@@ -113,13 +135,14 @@ class MqttClient:
         paho.on_connect = lambda _c, _u, _f, code, _p: self._hand_over(
             self._on_refused if code.is_failure else self._on_connected, str(code)
         )
-        paho.on_connect_fail = lambda _c, _u: self._hand_over(self._on_lost, "cannot connect")
+        # paho calls it while it handles the exception, and tells it in no other way
+        paho.on_connect_fail = lambda _c, _u: self._hand_over(self._on_no_connection, sys.exception())
         paho.on_disconnect = lambda _c, _u, _f, code, _p: self._hand_over(self._on_lost, str(code))
         paho.on_subscribe = lambda _c, _u, mid, codes, _p: self._hand_over(
             self._on_subscribed, mid, any(code.is_failure for code in codes)
         )
         paho.on_publish = lambda _c, _u, mid, _code, _p: self._hand_over(self._on_published, mid)
-        paho.on_message = lambda _c, _u, message: self._hand_over(self._on_message, message)
+        paho.on_message = lambda _c, _u, message: self._receive(message)
 
     def _hand_over(self, handler: Callable[..., None], *values: Any) -> None:
         try:
@@ -127,6 +150,14 @@ class MqttClient:
                 self._loop.call_soon_threadsafe(handler, *values)
         except RuntimeError:
             pass  # the loop has ended: nobody is left to be told
+
+    def _receive(self, raw: MQTTMessage) -> None:
+        """In paho's thread: one wake-up of the loop takes all that has come until it looks."""
+        if len(raw.payload) > MAX_RECEIVED:
+            raw.payload = raw.payload[:MAX_RECEIVED]
+        self._received.append(raw)
+        if len(self._received) == 1:
+            self._hand_over(self._on_messages)
 
     # ------------------------------------------------------------ life
 
@@ -157,8 +188,8 @@ class MqttClient:
             async with asyncio.timeout(timeout_s):  # wait_for may swallow a cancellation
                 await self._ready.wait()
         except TimeoutError:
-            trouble = self._trouble or "no answer yet"
-            raise ServiceUnavailable(f"broker {self._access.url} after {timeout_s} s: {trouble}") from None
+            what = self._log.trouble or "no answer yet"
+            raise ServiceUnavailable(f"broker {self._access.url} after {timeout_s} s: {what}") from None
 
     # ------------------------------------------------------------ traffic
 
@@ -166,8 +197,13 @@ class MqttClient:
         """Hand one message to the broker; returns when the broker has it.
 
         Raises ServiceUnavailable when not connected or when the connection breaks meanwhile; the message may then
-        have arrived or not. Nothing is kept for later, but for what was on the way at the break.
+        have arrived or not. Nothing is kept for later, but for what was on the way at the break. A message that is
+        longer than a broker takes is left out as a broker would, and counted: sent, it could cost the connection, again
+        after every reconnection.
         """
+        if len(message.payload) > MAX_CARRIED_BYTES:
+            self._leave_out(message)
+            return
         async with self._slots:
             if not self.connected:
                 raise ServiceUnavailable(f"not connected to broker {self._access.url}")
@@ -176,6 +212,12 @@ class MqttClient:
                     await self._send(message)
             except TimeoutError:
                 raise ServiceUnavailable(f"broker {self._access.url} does not acknowledge") from None
+
+    def _leave_out(self, message: Message) -> None:
+        self.oversized += 1
+        if self.oversized == 1:
+            size = len(message.payload)
+            log.error("a message on %s is left out: %d bytes, at most %d", message.topic, size, MAX_CARRIED_BYTES)
 
     def _send(self, message: Message) -> asyncio.Future[None]:
         info = self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
@@ -186,49 +228,100 @@ class MqttClient:
         arrived.add_done_callback(lambda _: self._published.pop(info.mid, None))
         return arrived
 
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Listen to these topics, too, from now on and after each loss of the connection."""
+        new = [topic for topic in topics if topic not in self._subscriptions]
+        self._subscriptions += tuple(new)
+        if new and self.connected:
+            self._paho.subscribe([(topic, 1) for topic in new])
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Listen to these topics no more. What is on its way still comes."""
+        gone = [topic for topic in self._subscriptions if topic in topics]
+        self._subscriptions = tuple(topic for topic in self._subscriptions if topic not in topics)
+        if gone and self.connected:
+            self._paho.unsubscribe(gone)
+
+    async def take(self, most: int) -> list[Delivery]:
+        """What has been received, in order, at least one and at most ``most``; each to be acknowledged by the reader.
+
+        One reader at a time. A cancelled call has taken nothing.
+        """
+        while not self._inbox:
+            self._some.clear()
+            await self._some.wait()
+        taken = [self._inbox.popleft() for _ in range(min(most, len(self._inbox)))]
+        self._inbox_bytes -= sum(len(delivery.message.payload) for delivery in taken)
+        return taken
+
     async def deliveries(self) -> AsyncIterator[Delivery]:
-        """Every message received, in order, each to be acknowledged by the reader. Never ends by itself."""
+        """The same one by one. Never ends by itself."""
         while True:
-            yield await self._deliveries.get()
+            (delivery,) = await self.take(1)
+            yield delivery
 
     # ------------------------------------------------------------ in the loop
 
     def _on_connected(self, _: str) -> None:
         self._session += 1
-        if not self._subscriptions:
+        if self._subscriptions:
+            self._subscribe()
+        else:
             self._on_ready()
-            return
+
+    def _subscribe(self) -> None:
         self._subscribe_mid = self._paho.subscribe([(topic, 1) for topic in self._subscriptions])[1]
 
     def _on_subscribed(self, mid: int, refused: bool) -> None:
         if mid != self._subscribe_mid:
             return
         if refused:
-            self._note(f"refuses to let {self._access.username} read {', '.join(self._subscriptions)}")
+            what = ", ".join(self._subscriptions)
+            self._say(self._log.refused(f"refuses to let {self._access.username} read {what}; check the rights there"))
+            self._later(self._retry_s[1], self._subscribe)
             return
         self._on_ready()
 
     def _on_ready(self) -> None:
         for message in self._on_connect_publish:
             self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
-        if self._trouble:
-            log.warning("broker %s is back", self._access.url)
-            self._trouble = ""
+        self._say(self._log.ready(asyncio.get_running_loop().time()))
+        if self._log.driven_out:
+            self._later(STEADY_S, self._on_held)
         self._ready.set()
 
+    def _on_held(self) -> None:
+        self._say(self._log.held(asyncio.get_running_loop().time()))
+        if not self._log.driven_out:
+            self._paho.reconnect_delay_set(*self._retry_s)
+
     def _on_refused(self, reason: str) -> None:
-        self._note(f"refuses user {self._access.username}: {reason}")
+        self._say(self._log.refused(trouble.refused(self._access, reason)))
+
+    def _on_no_connection(self, fault: BaseException | None) -> None:
+        self._say(self._log.no_connection(fault))
 
     def _on_lost(self, reason: str) -> None:
         self._ready.clear()
+        self._told_lost()
         self._fail_pending(reason)
-        if not self._trouble:  # a refusal is followed by a loss: the refusal is what a person must know
-            self._note(reason)
+        self._say(self._log.lost(f"connection lost ({reason})", asyncio.get_running_loop().time()))
+        if self._log.driven_out:  # the two take longer turns
+            self._paho.reconnect_delay_set(self._retry_s[1], self._retry_s[1])
 
-    def _note(self, trouble: str) -> None:
-        if trouble != self._trouble and not self._closing:
-            log.warning("broker %s: %s; trying again", self._access.url, trouble)
-        self._trouble = trouble
+    def _say(self, line: str | None) -> None:
+        if line is not None and not self._closing:
+            log.warning("%s", line)
+
+    def _later(self, delay_s: float, handler: Callable[[], None]) -> None:
+        """Call a handler after a while, unless another connection has come meanwhile."""
+        session = self._session
+
+        def due() -> None:
+            if self._session == session and not self._closing:
+                handler()
+
+        asyncio.get_running_loop().call_later(delay_s, due)
 
     def _on_published(self, mid: int) -> None:
         arrived = self._published.get(mid)
@@ -240,11 +333,18 @@ class MqttClient:
             if not arrived.done():
                 arrived.set_exception(ServiceUnavailable(f"broker {self._access.url}: {reason}"))
 
-    def _on_message(self, raw: MQTTMessage) -> None:
-        delivery = Delivery(_received(raw), self._ack_of(raw.mid, raw.qos))
-        if not self._deliveries.full():
-            self._deliveries.put_nowait(delivery)
-            return
+    def _on_messages(self) -> None:
+        while self._received:
+            raw = self._received.popleft()
+            size = len(raw.payload)
+            if len(self._inbox) >= self._receive_limit or self._inbox_bytes + size > RECEIVE_BYTES:
+                self._overflow()
+                continue
+            self._inbox.append(Delivery(_received(raw), self._ack_of(raw.mid, raw.qos)))
+            self._inbox_bytes += size
+        self._some.set()
+
+    def _overflow(self) -> None:
         self.overflowed += 1
         if self.overflowed == 1:
             log.error("messages arrive faster than they are read; dropped unacknowledged, to be sent again")

@@ -1,11 +1,8 @@
 """mosquitto as a child process: the carrier of *messages* in the demo. It ends with its parent, however that ends."""
 
 import asyncio
-import base64
-import hashlib
 import os
 import pwd
-import secrets
 import shutil
 import sys
 import time
@@ -13,16 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from messaging import mosquitto_files as files
 from messaging.rights import Rights
 from shopfloor.errors import ServiceUnavailable
 
 START_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 3.0
-IN_FLIGHT: Final = 200
-"""Messages that the broker sends to one client before it waits for an acknowledgement."""
-QUEUED_BYTES: Final = 64 * 1024 * 1024
-"""Bytes kept per client that is away or slow; beyond it the broker drops, and the agents send again."""
-_ITERATIONS: Final = 101  # mosquitto's own number; the passwords are random, not chosen by people
 
 _DIE_WITH_PARENT: Final = """
 import ctypes, os, signal, sys
@@ -68,14 +61,20 @@ class Mosquitto:
 
 
 async def start(folder: Path, port: int, rights: Mapping[str, Rights], passwords: Mapping[str, str]) -> Mosquitto:
-    """Start it and return when it accepts connections; raises ServiceUnavailable with its last words."""
+    """Start it for these users and return when it accepts connections; raises ServiceUnavailable."""
+    return await run(write_config(folder, port, rights, passwords), port, folder / "mosquitto.log")
+
+
+async def run(config: Path, port: int, words: Path) -> Mosquitto:
+    """Start it with a configuration and return when it accepts connections on ``port``; what it says goes to ``words``.
+
+    Raises ServiceUnavailable with its last words.
+    """
     executable = find()
     if executable is None:
         raise ServiceUnavailable("mosquitto is not installed; install it or use amqtt")
     if await _listens(port):
         raise ServiceUnavailable(f"port {port} is taken by another program; stop it or choose another port")
-    config = write_config(folder, port, rights, passwords)
-    words = folder / "mosquitto.log"
     running = Mosquitto(await _spawn([executable, "-c", str(config)], words))
     try:
         await _accepts(running, port, words)
@@ -123,40 +122,15 @@ def _last(words: Path) -> str:
 def write_config(folder: Path, port: int, rights: Mapping[str, Rights], passwords: Mapping[str, str]) -> Path:
     """Write configuration, password and rights files; returns the configuration's path."""
     folder = folder.absolute()
-    users = _secret(folder / "mosquitto.users", [f"{user}:{_hashed(secret)}" for user, secret in passwords.items()])
-    acl = _secret(folder / "mosquitto.acl", [line for user, own in rights.items() for line in _acl(user, own)])
-    return _secret(
-        folder / "mosquitto.conf",
-        [
-            f"listener {port} 127.0.0.1",
-            f"user {pwd.getpwuid(os.getuid()).pw_name}",  # else, started by root, it could not read its own files
-            "allow_anonymous false",
-            f"password_file {users}",
-            f"acl_file {acl}",
-            "persistence false",
-            "max_queued_messages 0",
-            f"max_queued_bytes {QUEUED_BYTES}",
-            f"max_inflight_messages {IN_FLIGHT}",
-            "set_tcp_nodelay true",
-            "log_dest stderr",
-            "log_type error",
-            "log_type warning",
-        ],
-    )
+    lines = [files.password_line(user, password) for user, password in passwords.items()]
+    users = _secret(folder / "mosquitto.users", "".join(f"{line}\n" for line in lines))
+    acl = _secret(folder / "mosquitto.acl", files.acl(rights))
+    own = pwd.getpwuid(os.getuid()).pw_name  # else, started by root, it could not read its own files
+    listener = files.Listener("The demo, on this machine alone.", port)
+    return _secret(folder / "mosquitto.conf", files.configuration([listener], user=own, users=users, acl=acl))
 
 
-def _acl(user: str, own: Rights) -> list[str]:
-    write = [f"topic write {topic}" for topic in own.write]
-    return [f"user {user}", *write, *(f"topic read {topic}" for topic in own.read)]
-
-
-def _hashed(password: str) -> str:
-    salt = secrets.token_bytes(12)
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
-    return f"$7${_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
-
-
-def _secret(file: Path, lines: Sequence[str]) -> Path:
+def _secret(file: Path, text: str) -> Path:
     file.touch(mode=0o600)
-    file.write_text("\n".join(lines) + "\n")
+    file.write_text(text)
     return file

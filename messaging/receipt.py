@@ -1,7 +1,9 @@
 """Receipts for *messages*: which samples of an outbox have reached the store (or were rejected for good)."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import lt
 from typing import Final
 
 import msgspec
@@ -54,6 +56,14 @@ class SeqRanges:
         self._firsts[low:high], self._lasts[low:high] = [first], [last]
         if self._limit is not None:
             del self._firsts[self._limit :], self._lasts[self._limit :]
+
+    def add_all(self, seqs: Sequence[int]) -> None:
+        """Include every number of ``seqs``; quick when each is the one before and one."""
+        if len(seqs) > 1 and seqs[-1] - seqs[0] == len(seqs) - 1 and all(map(lt, seqs, islice(seqs, 1, None))):
+            self.add(seqs[0], seqs[-1])
+            return
+        for seq in seqs:
+            self.add(seq)
 
     def merge(self, other: "SeqRanges") -> None:
         """Include everything that ``other`` holds."""

@@ -40,9 +40,9 @@ class Line:
         for message in messages:
             self.incoming.put_nowait(Delivery(message, lambda: self.log.append("ack")))
 
-    async def deliveries(self):
-        while True:
-            yield await self.incoming.get()
+    async def take(self, most):
+        first = await self.incoming.get()
+        return [first, *(self.incoming.get_nowait() for _ in range(min(most - 1, self.incoming.qsize())))]
 
     async def publish(self, message):
         async with self.told:

@@ -84,3 +84,16 @@ def test_a_broken_receipt_is_refused(payload, reason):
     with pytest.raises(MessageRejected) as refused:
         decode_receipt(payload)
     assert refused.value.reason == reason
+
+
+@given(st.lists(st.integers(0, 30), max_size=12))
+def test_many_numbers_at_once_are_the_same_as_one_by_one(seqs):
+    at_once, one_by_one = SeqRanges(), SeqRanges()
+    at_once.add_all(seqs)
+    for seq in seqs:
+        one_by_one.add(seq)
+    assert at_once == one_by_one
+    run = range(7, 7 + len(seqs))
+    at_once.add_all(run)
+    one_by_one.merge(SeqRanges((seq, seq) for seq in run))
+    assert at_once == one_by_one
