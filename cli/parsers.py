@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     _add_calc(commands)
     _add_rederive(commands)
     _add_deploy(commands)
+    _add_historian(commands)
     return root
 
 
@@ -165,6 +166,32 @@ def _add_deploy(commands: "Commands") -> None:
         "--rotate", action="append", default=[], metavar="USER", help="a new password for an agent or for ingest"
     )
     init.set_defaults(command=_lazy("cli.deploy", "init"))
+
+
+def _add_historian(commands: "Commands") -> None:
+    historian = commands.add_parser("historian", help="set up the store")
+    actions = historian.add_subparsers(required=True, metavar="ACTION")
+    init = actions.add_parser(
+        "init",
+        help="make and check database or buckets, retention and mapping",
+        description="Sets up the store that SHOPFLOOR_HISTORIAN names, http[s]://host:8086/DATABASE or a folder, and "
+        "tells what it found or changed; doing it again changes nothing. SHOPFLOOR_HISTORIAN_TOKEN (2.x, 3.x) or "
+        "_USERNAME and _PASSWORD (1.x) must belong to an administrator.",
+    )
+    init.add_argument("plant", type=Path, nargs="?", metavar="PLANT", help="tell what this plant will store")
+    init.add_argument(
+        "--raw-retention",
+        dest="raw_retention_ms",
+        type=_retention,
+        default=duration_ms("400d"),
+        metavar="400d",
+        help="how long samples are kept; 0: for ever. Facts are kept for ever",
+    )
+    init.set_defaults(command=_lazy("cli.historian_init", "init"))
+
+
+def _retention(text: str) -> int:
+    return 0 if text == "0" else _duration(text)
 
 
 def _example() -> Path:

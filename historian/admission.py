@@ -32,14 +32,16 @@ def _tags_fault(measurement: str, tags: tuple[tuple[str, str], ...]) -> str | No
     keys = TAG_KEYS[measurement]
     if {key for key, _ in tags} != set(keys):
         return f"tags of {measurement} are {', '.join(keys)}"
-    for key, value in tags:
-        if not isinstance(value, str) or not value:
-            return f"tag {key} is empty"
-        if value.endswith("\\"):
-            return f"tag {key} ends in a backslash"
-        if reason := _text_fault(f"tag {key}", value):
-            return reason
-    return None
+    return next(filter(None, (tag_fault(key, value) for key, value in tags)), None)
+
+
+def tag_fault(key: str, value: str) -> str | None:
+    """Why no point can have this tag value; None when it can."""
+    if not isinstance(value, str) or not value:
+        return f"tag {key} is empty"
+    if value.endswith("\\"):
+        return f"tag {key} ends in a backslash"
+    return _text_fault(f"tag {key}", value)
 
 
 def fields_fault(point: Point) -> str | None:
