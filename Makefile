@@ -45,13 +45,13 @@ bench: .venv/.development
 SECONDS ?= 120
 SEED ?= 1
 soak: .venv/.development
-	@deploy/debian-packages mosquitto influxd faketime
+	@deploy/debian-packages mosquitto influxdb faketime
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) --seed $(SEED)
 
 ## hostile: so many malformed and hostile messages with good ones in between; last line a JSON verdict
 MESSAGES ?= 20000
 hostile: .venv/.development
-	@deploy/debian-packages mosquitto influxd
+	@deploy/debian-packages mosquitto influxdb
 	$(BIN)/python -m tests.soak.hostile --messages $(MESSAGES) --seed $(SEED)
 
 ## power-cuts: kill -9 of the whole demo at seeded moments, hours of virtual time; last line a JSON verdict

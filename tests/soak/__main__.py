@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, help="mean seconds from one fault to the next")
-    parser.add_argument("--historian", choices=("influxd", "embedded"), default="embedded")
+    parser.add_argument("--historian", choices=("influxd", "embedded"), default="influxd")
     parser.add_argument("--sabotage", action="append", default=[], metavar="CHILD=KIND", help="break a promise")
     parser.add_argument("--only", action="append", default=[], metavar="KIND", help="no other faults than these")
     parser.add_argument("--folder", type=Path, help="keep everything here")

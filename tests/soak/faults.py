@@ -27,6 +27,8 @@ DEVICE_CUTS = (1, 3, 7)
 """Scans from the first failed poll to the next try after which the line is well again: polls of a lost device are
 repeated after 1, 2 and 4 scans."""
 
+LATE_S = 3.0
+"""Faults may go on for so long after the storm."""
 AHEAD = 10
 """Faults that may wait for their parts."""
 
@@ -39,6 +41,8 @@ class Fault:
     parts: frozenset[str]
     strike: Callable[[random.Random], Awaitable[None]]
     weight: float = 1.0
+    lasts_s: float = 5.0
+    """About how long until all is well again."""
 
     @property
     def on(self) -> str:
@@ -68,9 +72,9 @@ class Faults:
             yield self._fault("kill agent", [agent], partial(self._kill_agent, agent), 2.0)
         for name in INGESTS:
             yield self._fault("kill ingest", [name], partial(self._kill, name, 3.0), 2.0)
-            parts = [name, *(f"{agent}>broker" for agent in works.agents)]
-            yield self._fault("kill between write and derive", parts, partial(self._kill_at_notify, name))
             yield self._fault("freeze ingest", [name], partial(self._freeze, name))
+        parts = [*INGESTS, *(f"{agent}>broker" for agent in works.agents)]
+        yield self._fault("kill between write and derive", parts, self._kill_at_notify, lasts_s=15.0)
         for name in ("broker", "influxd", "api"):
             if name in works.children:
                 yield self._fault(f"kill {name}", [name], partial(self._kill, name, 2.0))
@@ -103,11 +107,13 @@ class Faults:
             await asyncio.sleep(0.05)
         works.outages += [Outage(unit, killed, begins[unit], f"kill {agent}") for unit in units]
 
-    async def _kill_at_notify(self, name: str, rng: random.Random) -> None:
-        """Late data meet a process that dies between their write and their derivation."""
-        works, child = self._works, self._works.children[name]
+    async def _kill_at_notify(self, rng: random.Random) -> None:
+        """Late data meet a process that dies between their write and their derivation; it is alone meanwhile."""
+        works = self._works
+        child, other = (works.children[name] for name in rng.sample(INGESTS, 2))
         lines = [works.links[f"{agent}>broker"] for agent in works.agents]
-        await child.kill()
+        for each in (child, other):
+            await each.kill()
         for line in lines:
             line.cut()
         turn = rng.randint(1, 3)
@@ -122,20 +128,21 @@ class Faults:
             async with asyncio.timeout(COMES_BACK_S):
                 code = await child.ended()
         except TimeoutError:
-            works.tell("nothing was written", who=name)
+            works.tell("nothing was written", who=child.name)
             await child.kill()
         else:
             if code != -signal.SIGKILL:
-                raise RuntimeError(f"{name} was to die between write and derive: {child.words()[-300:]}")
+                raise RuntimeError(f"{child.name} was to die between write and derive: {child.words()[-300:]}")
             child.kills += 1
-        await works.restart(child)
+        for each in (child, other):
+            await works.restart(each)
         await asyncio.sleep(2.0)
 
     async def _freeze(self, name: str, rng: random.Random) -> None:
         child = self._works.children[name]
         child.signal(signal.SIGSTOP)
         try:
-            await asyncio.sleep(rng.uniform(1.0, 5.0))
+            await asyncio.sleep(rng.uniform(1.0, 9.0))
         finally:
             child.signal(signal.SIGCONT)
         await asyncio.sleep(0.5)
@@ -245,9 +252,15 @@ class Faults:
                 self._works.tell("cut off while speaking", who=user, why=str(fault)[:60])
 
     def _fault(
-        self, kind: str, parts: Iterable[str], strike: Callable[[random.Random], Awaitable[None]], weight: float = 1.0
+        self,
+        kind: str,
+        parts: Iterable[str],
+        strike: Callable[[random.Random], Awaitable[None]],
+        weight: float = 1.0,
+        *,
+        lasts_s: float = 5.0,
     ) -> Fault:
-        return Fault(kind, frozenset(parts), strike, weight)
+        return Fault(kind, frozenset(parts), strike, weight, lasts_s)
 
 
 def harm(link: Link, kind: str, rng: random.Random) -> None:
@@ -293,7 +306,8 @@ class Storm:
             self._raise_what_failed()
             while len(next_ones) < AHEAD:
                 next_ones.append(next(plan))
-            fault = next((each for each in next_ones if self._may_strike(each)), None)
+            left_s = deadline - time.monotonic()
+            fault = next((each for each in next_ones if self._may_strike(each, left_s)), None)
             if fault is not None:
                 next_ones.remove(fault)
                 self._strike(fault)
@@ -311,8 +325,8 @@ class Storm:
         while True:
             yield rng.choices(self._all, weights)[0]
 
-    def _may_strike(self, fault: Fault) -> bool:
-        return not fault.parts & self._held and not self._spared(fault)
+    def _may_strike(self, fault: Fault, left_s: float) -> bool:
+        return not fault.parts & self._held and fault.lasts_s < left_s + LATE_S and not self._spared(fault)
 
     def _strike(self, fault: Fault) -> None:
         self.count += 1

@@ -91,7 +91,7 @@ class Garbage:
         return topic, whole[: self._rng.randrange(1, len(whole))]
 
     def _deep(self, agent: str) -> Told:
-        depth = self._rng.choice((50, 2_000, 100_000))
+        depth = self._rng.choice((50, 2_000, 50_000))
         opening = self._rng.choice((b"[", b'{"samples":', b'{"a":[{"v":'))
         return self._topic(agent), opening * depth
 

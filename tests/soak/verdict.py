@@ -190,6 +190,7 @@ def _judge_kpis(works: Works, verdict: Verdict) -> None:
             continue
         asked = SystemClock().now()
         (item,) = _asked(works, "kpis", unit=path, **window)["items"]
+        answered = SystemClock().now()
         readings = verdict.books.readings[path]
         script, elements = factory.script(path), item["elements"]
         truth = expected(unit, script, readings)
@@ -203,10 +204,12 @@ def _judge_kpis(works: Works, verdict: Verdict) -> None:
         made = truth.produced + truth.setup_produced + truth.unattributed
         if counted != made:
             verdict.broken.append(f"{path}: {counted} pieces are counted, {made} were made")
-        silent_s = _silent_s(readings, start, min(end, asked), unit.max_age_ms)
-        unknown_s = (elements.get("unknown_s") or 0.0) - silent_s
-        if abs(unknown_s - truth.seconds["unknown"]) > PRECISE_S:
+        silent_s = [_silent_s(readings, start, min(end, now), unit.max_age_ms) for now in (asked, answered)]
+        unknown_s = (elements.get("unknown_s") or 0.0) - silent_s[0]
+        waited_s = silent_s[1] - silent_s[0]
+        if not -PRECISE_S < unknown_s - truth.seconds["unknown"] < waited_s + PRECISE_S:
             verdict.broken.append(f"{path}: {unknown_s} s unknown, by the stored readings {truth.seconds['unknown']}")
+        unknown_s -= min(waited_s, max(0.0, unknown_s - truth.seconds["unknown"]))
         _judge_unknown(works, verdict, path, unknown_s, readings)
         worst_share = max(worst_share, _share_of_bound(verdict, path, seen_merged(elements), unit, script, readings))
     verdict.details["worst_of_scan_bound"] = round(worst_share, 3)

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import secrets
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.plants import load_plant
+from historian.influx_access import InfluxAccess
+from historian.influx_setup import FOREVER, set_up
 from messaging import mosquitto
 from messaging.broker import free_port
 from messaging.rights import INGEST, rights_of
@@ -19,6 +19,7 @@ from shopfloor.clock import SystemClock
 from shopfloor.instant import HOUR, Instant, format_instant
 from shopfloor.plant import Plant
 from simulators.journal import Entry
+from tests import influxd
 from tests.soak.child import SHOPFLOOR, Child, Crash, listening
 from tests.soak.disk import SmallDisk
 from tests.soak.link import Link
@@ -31,6 +32,7 @@ DRAIN_S = 60
 RESTART_S = 1.0
 """What ends by itself is started again after so long, as a supervisor would."""
 INGESTS = ("ingest-1", "ingest-2")
+DATABASE = "soak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Works:
         self.outages: list[Outage] = []
         self.crashes: list[Crash] = []
         self.journal = self.folder / "simulators" / "journal.jsonl"
-        self.users = {user: secrets.token_urlsafe(16) for user in rights_of(self.agents)}
+        self.users = {user: secrets.token_urlsafe(16) for user in rights_of(self.plant)}
         self.api_port = free_port()
         self.broker_port = free_port()
         self._log = (self.folder / "faults.jsonl").open("a", encoding="utf-8")
@@ -213,7 +215,7 @@ class Works:
             raise RuntimeError("mosquitto is not installed")
         folder = self.folder / "broker"
         folder.mkdir()
-        config = mosquitto.write_config(folder, self.broker_port, rights_of(self.agents), self.users)
+        config = mosquitto.write_config(folder, self.broker_port, rights_of(self.plant), self.users)
         child = self._child("broker", (executable, "-c", str(config)))
         await child.start()
         await listening(self.broker_port, child)
@@ -223,11 +225,24 @@ class Works:
         self.store_url = str(self.folder / "historian")
         if self.historian == "embedded":
             return
-        raise NotImplementedError(self.historian)
+        executable = influxd.find()
+        if executable is None:
+            raise RuntimeError("influxd is not installed")
+        daemon = influxd.InfluxDaemon(self.folder / "influxd")
+        self.influx_port, self.store_url = daemon.port, daemon.url(DATABASE)
+        child = self._child("influxd", (executable, "run", "-config", str(daemon.folder / "influxdb.conf")))
+        await child.start()
+        await listening(daemon.port, child)
+        for line in await asyncio.to_thread(list, set_up(InfluxAccess.of(self.store_url), FOREVER)):
+            self.tell(f"historian: {line}")
 
-    def _historian_of(self, name: str) -> dict[str, str]:
+    async def _historian_of(self, name: str) -> dict[str, str]:
         """How a process reaches the store."""
-        return {"SHOPFLOOR_HISTORIAN": self.store_url}
+        url = self.store_url
+        if self.influx_port:
+            link = await self._link(f"{name}>influxd", ("127.0.0.1", self.influx_port))
+            url = f"http://127.0.0.1:{link.port}/{DATABASE}"
+        return {"SHOPFLOOR_HISTORIAN": url}
 
     def _broker_of(self, user: str, link: Link) -> dict[str, str]:
         return {
@@ -239,18 +254,17 @@ class Works:
     async def _start_ingest(self, name: str) -> None:
         link = await self._link(f"{name}>broker", ("127.0.0.1", self.broker_port))
         disk = self.disks.setdefault("ingest", SmallDisk(self.folder / "ingest"))
-        agent = self.agents[INGESTS.index(name)]
         environment = {
             **self._broker_of(INGEST, link),
-            **self._historian_of(name),
+            **await self._historian_of(name),
             "SHOPFLOOR_DATA": str(disk.folder),
         }
-        child = self._child(name, (*SHOPFLOOR, "ingest", str(PLANT), "--agents", agent), environment)
+        child = self._child(name, (*SHOPFLOOR, "ingest", str(PLANT)), environment)
         await child.start(self._sabotaged(child))
 
     async def _start_api(self) -> None:
         command = (*SHOPFLOOR, "api", str(PLANT), "--port", str(self.api_port))
-        child = self._child("api", command, self._historian_of("api"))
+        child = self._child("api", command, await self._historian_of("api"))
         await child.start()
         await listening(self.api_port, child)
 
@@ -289,7 +303,3 @@ async def working(works: Works) -> AsyncIterator[Works]:
             await asyncio.gather(watch, return_exceptions=True)
     finally:
         await works.close()
-
-
-PYTHON = sys.executable
-ENVIRONMENT = os.environ
