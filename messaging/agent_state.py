@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from messaging.payload import WIRE_ID
+from shopfloor.clock import Trust
 from shopfloor.errors import MessageRejected
 
 BAD_STATE: Final = "bad_state"
@@ -33,6 +34,17 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     boot: str
     ledger: EdgeLedger | None = None
     """None in a last will: a dead agent counts nothing."""
+    clock: Trust = Trust.SYNCED
+    """Whether the agent knows the time: UNSYNCED not yet, STEPPED not since its clock was set."""
+    jumps: int = 0
+    """Times that its clock was found set since it started."""
+    undated: int = 0
+    """Samples in the outbox that wait until the time is known."""
+    quarantined: int = 0
+    """Samples that were given up as never to be dated, or as going back in time."""
+    set_aside: int = 0
+    """Damaged outbox files that lie beside the outbox for a person to look at."""
+    outbox_bytes: int = 0
 
 
 def encode_state(state: AgentState) -> bytes:

@@ -28,7 +28,7 @@ from messaging.client import Message, MqttClient
 from messaging.payload import decode
 from messaging.receipt import Receipt, SeqRanges, encode_receipt
 from messaging.topic import SAMPLES_FILTER, SampleTopic, agent_state_topic, receipt_topic
-from shopfloor.clock import CatchUpClock, Clock, SystemClock
+from shopfloor.clock import CatchUpClock, Clock, SystemClock, Trust
 from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import Instant
 from shopfloor.plant import Plant
@@ -159,6 +159,8 @@ class Receiver:
     stored: dict[str, dict[int, Sample]] = field(default_factory=lambda: defaultdict(dict))
     settled: dict[str, SeqRanges] = field(default_factory=lambda: defaultdict(SeqRanges))
     messages: int = 0
+    unsynced: int = 0
+    """Samples whose time was not known: settled and not kept, as the ingest service does."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -174,8 +176,11 @@ class Receiver:
         settled = self.settled[found.message.outbox]
         settled.add(0, found.message.low - 1)
         for seq, sample in found.message.samples:
-            self.stored[found.message.outbox][seq] = sample
             settled.add(seq)
+            if found.message.clock is Trust.UNSYNCED:
+                self.unsynced += 1
+            else:
+                self.stored[found.message.outbox][seq] = sample
         try:
             receipt = encode_receipt(Receipt.of(found.message.outbox, settled))
             await client.publish(Message(receipt_topic(self.agent), receipt, retain=True))
@@ -427,12 +432,12 @@ async def test_without_a_broker_nothing_is_lost_and_it_goes_on_by_itself(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("back_ms", "polled", "held"),
-    [(1_000, 12, 0), (300_000, 312, 300)],
-    ids=["a short step back is waited out", "a long one is held back and counted"],
+    ("back_ms", "quarantined"),
+    [(1_000, 0), (300_000, 300)],
+    ids=["a short step back is waited out", "what would be stored at a time before is sent to be rejected"],
 )
 async def test_a_stopped_agent_goes_on_where_it_was(
-    tmp_path: Path, broker: RunningBroker, back_ms: int, polled: int, held: int
+    tmp_path: Path, broker: RunningBroker, back_ms: int, quarantined: int
 ) -> None:
     async with modbus_server(Served()) as device:
         works = plant(tmp_path, [Unit("u1", device)])
@@ -447,9 +452,16 @@ async def test_a_stopped_agent_goes_on_where_it_was(
             await again.stop_polling(START + 12_000)
             assert await again.drain(PATIENT_S)
     counts = again.ledger_counts()
-    assert (counts.polled, counts.appended, counts.held, counts.confirmed) == (polled, 12, held, 12)
+    all_in = 12 + quarantined
+    assert (counts.polled, counts.appended, counts.quarantined, counts.confirmed) == (
+        all_in,
+        all_in,
+        quarantined,
+        all_in,
+    )
     times = [sample.time for sample in receiver.samples(again.outbox_id, works.agents[AGENT].units[0])]
     assert times == [START + tick * 1_000 for tick in range(12)]
+    assert receiver.unsynced == quarantined
 
 
 async def test_a_dead_unit_behind_a_gateway_does_not_starve_its_neighbour(tmp_path: Path) -> None:

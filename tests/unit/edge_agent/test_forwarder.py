@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.disk_thread import DiskThread
-from edge_agent.forwarder import LIVE_SAMPLES, Forwarder, Sender
+from edge_agent.forwarder import Forwarder, Sender
 from edge_agent.outbox import Outbox
 from edge_agent.window import CreditWindow
 from messaging.client import Message
@@ -22,6 +22,7 @@ from shopfloor.sample import Sample
 
 UNIT = "s/a/l/u"
 PATIENT_S = 60.0
+LIVE_SAMPLES = 20_000
 
 
 class Line:
@@ -69,7 +70,17 @@ async def forwarding(
     disk = DiskThread()
     topic = str(SampleTopic(EquipmentPath.parse("works", UNIT), "edge-1"))
     sender = Sender("edge-1", "boot", lambda _: topic)
-    forwarder = Forwarder(box, disk, sender, SystemClock(), line.changed.set, window=window, unfinished=unfinished)
+    forwarder = Forwarder(
+        box,
+        disk,
+        sender,
+        SystemClock(),
+        line.changed.set,
+        window=window,
+        unfinished=unfinished,
+        live_samples=LIVE_SAMPLES,
+        trim_s=0.0,
+    )
     task = asyncio.create_task(forwarder.run(line), name="forwarder")
     try:
         yield forwarder
