@@ -34,7 +34,8 @@ class Committed:
     confirmed: int
     in_outbox: int
     evicted: int
-    held: int
+    quarantined: int
+    last_seq: int
 
 
 @dataclass(slots=True)
@@ -74,7 +75,8 @@ def outboxes(agent: str, files: Iterable[Path]) -> list[Committed]:
                 counts.confirmed,
                 counts.in_outbox,
                 counts.evicted,
-                counts.held,
+                counts.quarantined,
+                outbox.last_seq,
             )
         )
         outbox.close()
@@ -111,7 +113,7 @@ def compared(
     for each in committed:
         books.appended += each.appended
         books.lost += _lost(each, heard.get(each.outbox), places)
-        if each.in_outbox or each.evicted or each.held or each.confirmed != each.appended:
+        if each.in_outbox or each.evicted or each.quarantined or not each.confirmed == each.appended == each.last_seq:
             books.left.append(str(each))
     books.stored = sum(len(samples) for samples in stored.values())
     books.polled = books.appended + books.unpersisted
@@ -120,7 +122,7 @@ def compared(
 
 def _lost(each: Committed, heard: HeardOutbox | None, places: Mapping[str, set[Instant]]) -> Iterator[str]:
     """Every seq that the file has ever given must be in the store, at the place that its message told."""
-    for seq in range(1, each.appended + 1):
+    for seq in range(1, each.last_seq + 1):
         place = heard.samples.get(seq) if heard else None
         if place is None:
             yield f"seq {seq} of {each.agent} was committed and never sent"

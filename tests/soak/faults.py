@@ -27,6 +27,8 @@ DEVICE_CUTS = (1, 3, 7)
 """Scans from the first failed poll to the next try after which the line is well again: polls of a lost device are
 repeated after 1, 2 and 4 scans."""
 
+STEPS_S = (2, 45, 3_600, 86_400, 300 * 86_400)
+"""How far a clock is set."""
 LATE_S = 3.0
 """Faults may go on for so long after the storm."""
 AHEAD = 10
@@ -62,7 +64,7 @@ class Faults:
 
     def every(self) -> list[Fault]:
         """One of each kind on each of its parts."""
-        return [*self._kills(), *self._links(), *self._devices(), *self._disks(), *self._words()]
+        return [*self._kills(), *self._links(), *self._devices(), *self._disks(), *self._clocks(), *self._words()]
 
     # ------------------------------------------------------------ processes
 
@@ -218,6 +220,20 @@ class Faults:
             for owner in owners:
                 small.free(owner)
         await asyncio.sleep(2.0)
+
+    # ------------------------------------------------------------ clocks
+
+    def _clocks(self) -> Iterable[Fault]:
+        for agent in self._works.clocks:
+            yield self._fault("step clock", [agent], partial(self._step_clock, agent), 1.5)
+
+    async def _step_clock(self, agent: str, rng: random.Random) -> None:
+        """Somebody sets the clock, once or twice, and sets it right again."""
+        for _ in range(rng.randint(1, 2)):
+            self._works.set_clock(agent, rng.choice((-1, 1)) * rng.choice(STEPS_S))
+            await asyncio.sleep(rng.uniform(1.0, 4.0))
+        self._works.set_clock(agent, 0)
+        await asyncio.sleep(3.0)
 
     # ------------------------------------------------------------ words
 

@@ -84,9 +84,9 @@ async def drained(works: Works) -> float:
     began = time.monotonic()
     for link in works.links.values():
         link.mend()
-    while any(works.wire.held(agent) > QUIET_SAMPLES for agent in works.agents):
+    while any(works.wire.unsettled(agent) > QUIET_SAMPLES for agent in works.agents):
         if time.monotonic() - began > PATIENCE_S:
-            works.tell("the backlog does not drain", **{agent: works.wire.held(agent) for agent in works.agents})
+            works.tell("the backlog does not drain", **{agent: works.wire.unsettled(agent) for agent in works.agents})
             break
         await asyncio.sleep(0.1)
     return time.monotonic() - began

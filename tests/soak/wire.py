@@ -9,7 +9,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from messaging.topic import SampleTopic
+from messaging.receipt import SeqRanges, decode_receipt
+from messaging.topic import VERSION, SampleTopic
 from shopfloor.errors import MessageRejected
 from shopfloor.instant import Instant
 
@@ -67,8 +68,8 @@ class HeardOutbox:
     """Seq -> unit and source time."""
     redated: set[int] = field(default_factory=set)
     """Seqs that were sent with two different places or times."""
-    low: int = 0
-    """All below is settled, by the agent's own word."""
+    settled: SeqRanges = field(default_factory=SeqRanges)
+    """What its receipts covered, and what the agent itself said is settled."""
 
     @property
     def last(self) -> int:
@@ -99,15 +100,27 @@ class Wire:
         self.messages += 1
         self.said[agent].append((topic, payload))
         outbox = self.outboxes.setdefault(told["outbox"], HeardOutbox(agent))
-        outbox.low = max(outbox.low, told["low"])
+        outbox.settled.add(0, told["low"] - 1)
         for sample in told["samples"]:
             place = unit, sample["t"]
             if outbox.samples.setdefault(sample["seq"], place) != place:
                 outbox.redated.add(sample["seq"])
 
-    def held(self, agent: str) -> int:
-        """How many samples the agent holds that are not settled, as its latest message tells."""
-        return max((each.last - each.low + 1 for each in self.outboxes.values() if each.agent == agent), default=0)
+    def receipted(self, topic: str, payload: bytes) -> None:
+        """An agent is told something."""
+        if not topic.startswith(f"{VERSION}/receipts/"):
+            return
+        try:
+            receipt = decode_receipt(payload)
+        except MessageRejected:
+            return
+        outbox = self.outboxes.get(receipt.outbox)
+        if outbox is not None and max([receipt.upto, *(last for _, last in receipt.ranges)]) <= outbox.last:
+            outbox.settled.merge(receipt.settled())
+
+    def unsettled(self, agent: str) -> int:
+        """How many samples an agent has sent, or skipped for later, that no receipt covered."""
+        return sum(each.last - _size(each.settled) for each in self.outboxes.values() if each.agent == agent)
 
     def repeated(self, agent: str, count: int, rng: random.Random) -> list[Published]:
         """Old messages in any order, some of them twice and more."""
@@ -120,11 +133,17 @@ class AgentEar:
 
     def __init__(self, wire: Wire, agent: str) -> None:
         self._wire, self._agent = wire, agent
-        self._frames = Frames()
+        self._frames, self._told = Frames(), Frames()
 
     def up(self, data: bytes) -> None:
         for topic, payload in self._frames.feed(data):
             self._wire.heard(self._agent, topic, payload)
 
     def down(self, data: bytes) -> None:
-        pass
+        for topic, payload in self._told.feed(data):
+            self._wire.receipted(topic, payload)
+
+
+def _size(settled: SeqRanges) -> int:
+    """Seqs from 1 on."""
+    return sum(last - max(first, 1) + 1 for first, last in settled)

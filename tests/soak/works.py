@@ -95,6 +95,7 @@ class Works:
         self.children: dict[str, Child] = {}
         self.links: dict[str, Link] = {}
         self.disks: dict[str, SmallDisk] = {}
+        self.clocks: dict[str, Path] = {}
         self.outages: list[Outage] = []
         self.crashes: list[Crash] = []
         self.journal = self.folder / "simulators" / "journal.jsonl"
@@ -274,8 +275,30 @@ class Works:
         endpoints = self.folder / f"endpoints-{agent}.json"
         arguments = ("edge", str(PLANT), "--agent", agent, "--endpoints", str(endpoints), "--drain", f"{DRAIN_S}s")
         environment = {**self._broker_of(agent, link), "SHOPFLOOR_DATA": str(disk.folder)}
+        environment |= self._clock_of(agent)
         child = self._child(agent, (*SHOPFLOOR, *arguments), environment)
         await child.start(self._sabotaged(child))
+
+    def _clock_of(self, agent: str) -> dict[str, str]:
+        """Makes the agent see the clock that a file tells; nothing where faketime is not installed."""
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+        if library is None:
+            return {}
+        self.clocks[agent] = self.folder / f"clock-{agent}"
+        self.set_clock(agent, 0)
+        return {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self.clocks[agent]),
+            "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def set_clock(self, agent: str, seconds: int) -> None:
+        """The agent's wall clock is so far from the truth from now on."""
+        new = self.clocks[agent].with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n", "ascii")
+        new.rename(self.clocks[agent])
 
     async def _all_read(self) -> None:
         """Return when every unit was read."""
