@@ -96,8 +96,9 @@ def compared(
     journal: Iterable[Entry],
     heard: Mapping[str, HeardOutbox],
     committed: Iterable[Committed],
+    answer_ms: int = ANSWER_MS,
 ) -> Books:
-    """All books side by side."""
+    """All books side by side. A device has answered at most ``answer_ms`` after its poll began."""
     books = Books()
     served: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in journal:
@@ -108,7 +109,7 @@ def compared(
             sent[unit].add(time)
         books.phantom += [f"seq {seq} of {outbox.agent} was sent as two samples" for seq in outbox.redated]
     for unit, samples in stored.items():
-        _compare_unit(books, unit, samples, served[unit], sent[unit])
+        _compare_unit(books, unit, samples, served[unit], sent[unit], answer_ms)
     places = {unit: {sample.time for sample in samples} for unit, samples in stored.items()}
     for each in committed:
         books.appended += each.appended
@@ -130,7 +131,9 @@ def _lost(each: Committed, heard: HeardOutbox | None, places: Mapping[str, set[I
             yield f"seq {seq} of {each.agent}, {place[0]} at {place[1]}, was sent and is not stored"
 
 
-def _compare_unit(books: Books, unit: str, samples: list[Sample], served: list[Entry], sent: set[Instant]) -> None:
+def _compare_unit(
+    books: Books, unit: str, samples: list[Sample], served: list[Entry], sent: set[Instant], answer_ms: int
+) -> None:
     numbered = {entry.n: entry for entry in served}
     times = [entry.t for entry in served]
     taken: dict[int, Instant] = {}
@@ -142,7 +145,7 @@ def _compare_unit(books: Books, unit: str, samples: list[Sample], served: list[E
             readings.append((sample.time, None))
             books.unanswered += 1
             continue
-        entry = _entry_of(sample, numbered, served, times, taken)
+        entry = _entry_of(sample, numbered, served, times, taken, answer_ms)
         if entry is None:
             books.phantom.append(f"{unit} at {sample.time}: no device has answered {dict(sample.values)}")
             continue
@@ -151,12 +154,12 @@ def _compare_unit(books: Books, unit: str, samples: list[Sample], served: list[E
             continue
         taken[entry.n] = sample.time
         readings.append((sample.time, entry))
-        if not -EARLY_MS <= entry.t - sample.time <= ANSWER_MS:
+        if not -EARLY_MS <= entry.t - sample.time <= answer_ms:
             books.wrong.append(f"{unit}: reading {entry.n} was answered at {entry.t} and is stored at {sample.time}")
         if (difference := _difference(sample, entry)) is not None:
             books.wrong.append(f"{unit}: reading {entry.n}: {difference}")
     books.readings[unit] = readings
-    _account_for_rest(books, samples, served, taken, sent)
+    _account_for_rest(books, samples, served, taken, sent, answer_ms)
 
 
 def _entry_of(
@@ -165,12 +168,13 @@ def _entry_of(
     served: list[Entry],
     times: list[Instant],
     taken: Mapping[int, Instant],
+    answer_ms: int,
 ) -> Entry | None:
     """The journal's entry by its number; of a device without one the first that was answered then and is not taken."""
     number = sample.values.get(READING)
     if number is not None:
         return numbered.get(int(float(number)))
-    low, high = bisect_left(times, sample.time - EARLY_MS), bisect_right(times, sample.time + ANSWER_MS)
+    low, high = bisect_left(times, sample.time - EARLY_MS), bisect_right(times, sample.time + answer_ms)
     near = [entry for entry in served[low:high] if entry.n not in taken]
     return next((entry for entry in near if _difference(sample, entry) is None), near[0] if near else None)
 
@@ -185,7 +189,12 @@ def _difference(sample: Sample, entry: Entry) -> str | None:
 
 
 def _account_for_rest(
-    books: Books, samples: list[Sample], served: list[Entry], taken: Mapping[int, Instant], sent: set[Instant]
+    books: Books,
+    samples: list[Sample],
+    served: list[Entry],
+    taken: Mapping[int, Instant],
+    sent: set[Instant],
+    answer_ms: int,
 ) -> None:
     """Readings that are not stored: lost ones are named elsewhere; of others the agent was killed, or heard nothing.
 
@@ -194,18 +203,18 @@ def _account_for_rest(
     bad = sorted(sample.time for sample in samples if not sample.values)
     missing = sorted(time for time in sent if time not in {sample.time for sample in samples})
     for entry in sorted((entry for entry in served if entry.n not in taken), key=lambda entry: entry.t):
-        if _take(missing, entry.t):
+        if _take(missing, entry.t, answer_ms):
             continue
-        if _take(bad, entry.t):
+        if _take(bad, entry.t, answer_ms):
             books.undelivered += 1
         else:
             books.unpersisted += 1
 
 
-def _take(times: list[Instant], answered: Instant) -> bool:
+def _take(times: list[Instant], answered: Instant, answer_ms: int) -> bool:
     """Remove the latest poll that may have had this answer; whether there is one."""
     index = bisect_right(times, answered + EARLY_MS) - 1
-    if index < 0 or answered - times[index] > ANSWER_MS:
+    if index < 0 or answered - times[index] > answer_ms:
         return False
     del times[index]
     return True

@@ -22,12 +22,12 @@ PRIVATE = "SOAK_PRIVATE_MOUNTS"
 class SmallDisk:
     """The folder of one process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, small: bool = True) -> None:
         self.folder = folder
         self._ballast = folder / "ballast"
         self._limited: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        self.mounted = bool(os.environ.get(PRIVATE)) and _mounted(folder)
+        self.mounted = small and bool(os.environ.get(PRIVATE)) and _mounted(folder)
 
     def fill(self, child: Child) -> None:
         """From now on nothing can be written."""

@@ -16,6 +16,7 @@ from messaging.access import BrokerAccess
 from messaging.client import Message, MqttClient
 from shopfloor.clock import SystemClock
 from shopfloor.errors import ServiceUnavailable
+from shopfloor.instant import Instant
 from tests.soak import saboteur
 from tests.soak.garbage import Garbage
 from tests.soak.link import Link
@@ -98,7 +99,8 @@ class Faults:
         await child.kill()
         killed = self._clock.now()
         await asyncio.sleep(rng.uniform(0, 4.0))
-        tail, begins = JournalTail(works.journal), {}
+        tail = JournalTail(works.journal)
+        begins: dict[str, Instant] = {}
         tail.first_after(killed, set())
         await works.restart(child)
         deadline = time.monotonic() + COMES_BACK_S

@@ -12,11 +12,11 @@ from typing import Any
 from messaging.payload import MAX_INTEGER
 from messaging.topic import SampleTopic
 from shopfloor.clock import SystemClock
+from shopfloor.instant import Instant
 from shopfloor.plant import Plant
 
 OUTBOX = "f0f0f0f0f0f0f0f0"
 """The outbox that forged messages claim: of no agent."""
-MEGABYTE = 2**20
 DAY = 86_400_000
 
 Told = tuple[str, bytes]
@@ -51,14 +51,31 @@ class Garbage:
         self.kinds = [kind.__name__.strip("_") for kind in self._kinds]
 
     def message(self, agent: str) -> Told:
-        """A broken message that the agent's own user may publish."""
+        """A broken message under an agent's name; no two are alike."""
+        self._seq += 1
         return self._rng.choice(self._kinds)(agent)
 
-    def large(self, agent: str) -> Told:
-        """A string of a megabyte where a message should be."""
-        return self._topic(agent), json.dumps(self._envelope(agent, boot="x" * MEGABYTE)).encode()
-
     # ------------------------------------------------------------ what a good one looks like
+
+    def nothing(self, agent: str) -> Told:
+        """No bytes at all; retained, the broker forgets what it kept."""
+        return self._topic(agent), b""
+
+    def long(self, agent: str, size: int) -> Told:
+        """A string of so many bytes where a message should be."""
+        self._seq += 1
+        return self._topic(agent), json.dumps(self._envelope(agent, boot=f"{self._seq}" + "x" * size)).encode()
+
+    def good(self, agent: str, outbox: str, t: Instant) -> tuple[Told, str]:
+        """A good message with one sample of some machine of the agent, its seq and ``low`` as absurd as may be; and the
+        unit."""
+        self._seq += 1
+        units = [unit for unit in self._plant.agents[agent].units if self._plant.units[unit].is_machine]
+        unit, far = self._rng.choice(units), self._rng.randrange(MAX_INTEGER - self._seq) + self._seq
+        sample = {"seq": self._rng.choice((self._seq, far)), "t": t, "v": {"state": 1, "power_kw": self._seq % 40}}
+        low = self._rng.choice((0, 1, self._seq, far, MAX_INTEGER))
+        envelope = self._envelope(agent, sample, outbox=outbox, low=low)
+        return (self._topic(agent, unit), json.dumps(envelope).encode()), unit
 
     def _unit(self, agent: str) -> str:
         return self._rng.choice(self._plant.agents[agent].units)
@@ -67,13 +84,14 @@ class Garbage:
         return str(SampleTopic(self._plant.units[unit or self._unit(agent)].path, agent))
 
     def _sample(self, **changes: Any) -> dict[str, Any]:
-        self._seq += 1
         t = self._clock.now() - self._rng.randrange(3_600_000)
         return {"seq": self._seq, "t": t, "v": {"state": 1, "power_kw": 1.5}} | changes
 
     def _envelope(self, agent: str, *samples: dict[str, Any], **changes: Any) -> dict[str, Any]:
-        told = {"agent": agent, "outbox": OUTBOX, "boot": "0bad0bad", "clock": "synced", "mono_ms": 1, "low": 1}
-        return {**told, "oldest_t": self._clock.now(), "samples": list(samples) or [self._sample()], **changes}
+        """Boot and ``mono_ms`` tell it from any other."""
+        told = {"agent": agent, "outbox": OUTBOX, "boot": f"{self._seq:08x}", "clock": "synced", "mono_ms": self._seq}
+        told |= {"low": 1, "oldest_t": self._clock.now(), "samples": list(samples) or [self._sample()]}
+        return told | changes
 
     def _told(self, agent: str, envelope: Any) -> Told:
         return self._topic(agent), json.dumps(envelope).encode()
@@ -84,16 +102,16 @@ class Garbage:
     # ------------------------------------------------------------ what is wrong with these
 
     def _noise(self, agent: str) -> Told:
-        return self._topic(agent), self._rng.randbytes(self._rng.randrange(1, 2_000))
+        return self._topic(agent), self._rng.randbytes(self._rng.randrange(16, 2_000))
 
     def _torn(self, agent: str) -> Told:
         topic, whole = self._told(agent, self._envelope(agent))
-        return topic, whole[: self._rng.randrange(1, len(whole))]
+        return topic, whole[: self._rng.randrange(len(whole) // 2, len(whole))]
 
     def _deep(self, agent: str) -> Told:
-        depth = self._rng.choice((50, 2_000, 50_000))
+        depth = self._rng.choice((50, 2_000, 20_000))
         opening = self._rng.choice((b"[", b'{"samples":', b'{"a":[{"v":'))
-        return self._topic(agent), opening * depth
+        return self._topic(agent), opening * depth + str(self._seq).encode()
 
     def _huge_number(self, agent: str) -> Told:
         number = self._rng.choice(("1e999", "-1e400", "9" * 400, "18446744073709551616", str(2**60)))
@@ -132,7 +150,7 @@ class Garbage:
     def _doubled_keys(self, agent: str) -> Told:
         """The key that counts is the last, and it is wrong."""
         topic, whole = self._told(agent, self._envelope(agent))
-        return topic, whole[:-1] + b',"samples":[{"seq":1,"t":"noon","v":{"state":1}}]}'
+        return topic, whole[:-1] + b',"samples":[{"seq":%d,"t":"noon","v":{"state":1}}]}' % self._seq
 
     def _far_future(self, agent: str) -> Told:
         ahead = self._rng.choice((120_000, DAY, 400 * DAY, 10**15, 2**62))
@@ -159,13 +177,13 @@ class Garbage:
         return self._one(agent, q=q)
 
     def _empty(self, agent: str) -> Told:
-        whole = self._rng.choice((b"", b"null", b"[]", b"{}", b'""', b"0"))
+        """As good as empty; a payload of no bytes is one of a kind, and ``nothing`` makes it."""
         if self._rng.random() < 0.5:
-            return self._topic(agent), whole
+            return self._told(agent, self._rng.choice(([self._seq], {"n": self._seq}, str(self._seq), self._seq)))
         return self._told(agent, self._envelope(agent, samples=[]))
 
     def _bad_seq(self, agent: str) -> Told:
         return self._one(agent, seq=self._rng.choice((-1, MAX_INTEGER + 1, 2**63, 1.5, "1", None)))
 
     def _long_text(self, agent: str) -> Told:
-        return self._one(agent, v={"state": 1, "x_note_text": "\u20ac" * self._rng.choice((1_025, 20_000, 70_000))})
+        return self._one(agent, v={"state": 1, "x_note_text": "\u20ac" * self._rng.choice((1_025, 5_000, 30_000))})

@@ -66,7 +66,7 @@ def expected(unit: WorkUnit, script: Script, readings: Readings) -> Expected:
     found = Expected()
     for tile in _judged(unit, _tiles(unit, script, readings)):
         found.seconds[str(tile.category or TimeCategory.UNKNOWN)] += tile.end - tile.start
-    found.seconds = Counter({name: length / 1000 for name, length in found.seconds.items()})  # type: ignore[misc]
+    found.seconds = Counter({name: length / 1000 for name, length in found.seconds.items()})
     _count(found, unit, script, readings)
     return found
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from cli.main import main
-from edge_agent.forwarder import Floor, Forwarder, Link
+from edge_agent.forwarder import Forwarder, Link
+from edge_agent.outbox import Floor
 from edge_agent.window import Flight
 from historian.point import Point
 from historian.schema import Measurement

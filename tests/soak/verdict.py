@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,7 +22,7 @@ from shopfloor.clock import SystemClock
 from shopfloor.errors import ShopfloorError
 from shopfloor.instant import MINUTE, Instant, ceil_to, floor_to, format_instant
 from simulators.factory import Factory
-from simulators.journal import Journal
+from simulators.journal import Entry, Journal
 from tests.soak.books import SHOWN, Books, compared, outboxes, stored_samples
 from tests.soak.memory import Memory
 from tests.soak.oracle import continuous_s, expected, seen_merged
@@ -129,7 +130,7 @@ def judge(works: Works, verdict: Verdict) -> None:
     with closing(connect(works.store_url)) as historian:
         stored = stored_samples(historian, works.plant)
     committed = [each for agent in works.agents for each in outboxes(agent, works.outbox_files(agent))]
-    journal = list(_journal(works.journal))
+    journal = list(journal_entries(works.journal))
     books = verdict.books = compared(stored, journal, works.wire.outboxes, committed)
     kills = sum(works.children[agent].kills * len(works.units_of(agent)) for agent in works.agents)
     promises = {
@@ -153,7 +154,8 @@ def judge(works: Works, verdict: Verdict) -> None:
     _judge_ledger(works, verdict)
 
 
-def _journal(path: Path) -> Any:
+def journal_entries(path: Path) -> Iterator[Entry]:
+    """What the simulators have written so far."""
     scratch = path.with_name("journal.copy.jsonl")  # the simulators still have it open
     scratch.write_bytes(path.read_bytes())
     journal = Journal(scratch)
@@ -262,7 +264,7 @@ def _share_of_bound(
 ) -> float:
     """How much of a scan per border the categories are off from continuous time."""
     true, bounds = continuous_s(script, unit, readings)
-    worst = 0.0
+    worst: float = 0.0
     for name in true.keys() | bounds.keys():
         error = abs(seen.get(name, 0.0) - true[name])
         if error > bounds[name] + 0.001:

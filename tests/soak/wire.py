@@ -118,6 +118,10 @@ class Wire:
         if outbox is not None and max([receipt.upto, *(last for _, last in receipt.ranges)]) <= outbox.last:
             outbox.settled.merge(receipt.settled())
 
+    def confirmed(self, agent: str) -> int:
+        """How many samples of an agent receipts covered."""
+        return sum(_size(each.settled) for each in self.outboxes.values() if each.agent == agent)
+
     def unsettled(self, agent: str) -> int:
         """How many samples an agent has sent, or skipped for later, that no receipt covered."""
         return sum(each.last - _size(each.settled) for each in self.outboxes.values() if each.agent == agent)

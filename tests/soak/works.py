@@ -14,7 +14,7 @@ from historian.influx_access import InfluxAccess
 from historian.influx_setup import FOREVER, set_up
 from messaging import mosquitto
 from messaging.broker import free_port
-from messaging.rights import INGEST, rights_of
+from messaging.rights import INGEST, Rights, rights_of
 from shopfloor.clock import SystemClock
 from shopfloor.instant import HOUR, Instant, format_instant
 from shopfloor.plant import Plant
@@ -87,6 +87,13 @@ class Works:
     launcher: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Child -> what is put before its arguments instead of ``shopfloor``: sabotage, to prove the harness."""
 
+    small_disks: bool = True
+    """Whether disks may be filled."""
+    takeover: bool = True
+    """Whether both ingest processes may serve every agent; else each serves its own."""
+    strangers: Mapping[str, Rights] = field(default_factory=dict)
+    """Users that the broker knows beside those of the plant."""
+
     def __post_init__(self) -> None:
         self.plant: Plant = load_plant(PLANT)
         self.epoch: Instant = SystemClock().now() - HOUR
@@ -99,7 +106,8 @@ class Works:
         self.outages: list[Outage] = []
         self.crashes: list[Crash] = []
         self.journal = self.folder / "simulators" / "journal.jsonl"
-        self.users = {user: secrets.token_urlsafe(16) for user in rights_of(self.plant)}
+        self.rights = {**rights_of(self.plant), **self.strangers}
+        self.users = {user: secrets.token_urlsafe(16) for user in self.rights}
         self.api_port = free_port()
         self.broker_port = free_port()
         self._log = (self.folder / "faults.jsonl").open("a", encoding="utf-8")
@@ -216,7 +224,7 @@ class Works:
             raise RuntimeError("mosquitto is not installed")
         folder = self.folder / "broker"
         folder.mkdir()
-        config = mosquitto.write_config(folder, self.broker_port, rights_of(self.plant), self.users)
+        config = mosquitto.write_config(folder, self.broker_port, self.rights, self.users)
         child = self._child("broker", (executable, "-c", str(config)))
         await child.start()
         await listening(self.broker_port, child)
@@ -254,13 +262,14 @@ class Works:
 
     async def _start_ingest(self, name: str) -> None:
         link = await self._link(f"{name}>broker", ("127.0.0.1", self.broker_port))
-        disk = self.disks.setdefault("ingest", SmallDisk(self.folder / "ingest"))
+        own = () if self.takeover else ("--agents", self.agents[INGESTS.index(name)])
+        disk = self.disks.setdefault("ingest", SmallDisk(self.folder / "ingest", small=self.small_disks))
         environment = {
             **self._broker_of(INGEST, link),
             **await self._historian_of(name),
             "SHOPFLOOR_DATA": str(disk.folder),
         }
-        child = self._child(name, (*SHOPFLOOR, "ingest", str(PLANT)), environment)
+        child = self._child(name, (*SHOPFLOOR, "ingest", str(PLANT), *own), environment)
         await child.start(self._sabotaged(child))
 
     async def _start_api(self) -> None:
@@ -271,7 +280,7 @@ class Works:
 
     async def _start_agent(self, agent: str) -> None:
         link = await self._link(f"{agent}>broker", ("127.0.0.1", self.broker_port), ear=self.wire.ear(agent))
-        disk = self.disks[agent] = SmallDisk(self.folder / agent)
+        disk = self.disks[agent] = SmallDisk(self.folder / agent, small=self.small_disks)
         endpoints = self.folder / f"endpoints-{agent}.json"
         arguments = ("edge", str(PLANT), "--agent", agent, "--endpoints", str(endpoints), "--drain", f"{DRAIN_S}s")
         environment = {**self._broker_of(agent, link), "SHOPFLOOR_DATA": str(disk.folder)}
