@@ -1,7 +1,9 @@
 """``shopfloor simulate | edge | ingest | api``: one process each, for deployment. Settings come from the environment.
 
 SHOPFLOOR_MQTT_URL, _USERNAME, _PASSWORD   the broker (default mqtt://127.0.0.1)
-SHOPFLOOR_HISTORIAN                        embedded:///path (default: historian in the data folder)
+SHOPFLOOR_HISTORIAN                        embedded:///path (default: historian in the data folder), or
+                                           http[s]://host:8086/DATABASE after 'shopfloor historian init'
+SHOPFLOOR_HISTORIAN_TOKEN, _ORG            of an InfluxDB 2.x or 3.x; _USERNAME, _PASSWORD of a 1.x; _CA for https
 SHOPFLOOR_DATA                             folder for outbox, dead letters, journal (default: data)
 SHOPFLOOR_API_KEY                          needed by the API to answer anybody but this machine
 """

@@ -46,7 +46,7 @@ def _influx(url: str, environment: Mapping[str, str]) -> Historian:
     try:
         historian.check()
     except Backpressure as away:
-        log.warning("%s; going on, and trying again when there is something to do", away)
+        log.info("%s; going on, and trying again when there is something to do", away)
     except ServiceUnavailable:
         historian.close()
         raise

@@ -6,6 +6,8 @@ decides what is sent, ``influx_answers`` what an answer means, ``influxql`` what
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
@@ -30,6 +32,8 @@ from shopfloor.instant import Instant
 
 MAX_SEARCHES: Final = 2_000
 """Requests that one write may spend on telling refused lines from good ones; what is left is kept."""
+FEW: Final = 1_000
+"""Rows that are asked for with all the fields that there are."""
 _QUESTIONS: Final = 100
 """Statements in one query."""
 
@@ -71,17 +75,20 @@ class InfluxHistorian:
         return WriteReport(frozenset(verdict.accepted), verdict.rejected)
 
     def read(self, query: Query) -> list[Point]:
-        points = list(influxql.points_of(query.measurement, self._selected(query)))
+        with self._understood(query.measurement):
+            points = list(influxql.points_of(query.measurement, self._selected(query)))
         points.sort(key=attrgetter("time"), reverse=query.descending)
         return points[: query.limit]
 
     def samples(self, enterprise: str, unit: str, start: Instant | None, end: Instant | None) -> SampleColumns:
         query = unit_query(Measurement.SAMPLES, enterprise, unit, start, end)
-        columns = Columns(query.measurement, self._selected(query))
+        with self._understood(query.measurement):
+            columns = Columns(query.measurement, self._of_many_fields(query))
         return of_cells(unit, columns.times, columns.numbers(), columns.texts())
 
     def facts(self, grain: Grain, where: Mapping[str, str], start: Instant | None, end: Instant | None) -> FactColumns:
-        return influxql.fact_columns(grain, self._selected(Query(grain, where, start, end)))
+        with self._understood(grain):
+            return influxql.fact_columns(grain, self._selected(Query(grain, where, start, end)))
 
     def count(self, query: Query) -> int:
         check_query(query)
@@ -104,10 +111,30 @@ class InfluxHistorian:
             return iter(())
         return self._asked(query.measurement, influxql.select_points(query))
 
+    def _of_many_fields(self, query: Query) -> Iterable[Series]:
+        """The same for a unit's samples: ``*`` is every field of every unit, and a column of each goes over the wire.
+
+        So more than a few rows are asked for by the fields that they have; once more when another came meanwhile.
+        """
+        few = list(self._selected(replace(query, limit=FEW)))
+        if influxql.row_count(few) < FEW:
+            return few
+        while True:
+            names = self._present(query)
+            found = list(self._selected(replace(query, fields=tuple(names))))
+            if self._present(query) <= names:
+                return found
+
+    def _present(self, query: Query) -> set[str]:
+        return influxql.present_fields(self._asked(query.measurement, influxql.select_first(query)))
+
     def _asked(self, measurement: str, text: str) -> Iterator[Series]:
+        return (series for _, series in self._server.query(policy_of(measurement), text))
+
+    @contextmanager
+    def _understood(self, measurement: str) -> Iterator[None]:
         try:
-            for _, series in self._server.query(policy_of(measurement), text):
-                yield series
+            yield
         except msgspec.ValidationError as error:
             raise ServiceUnavailable(
                 f"the historian {self._access} holds what this system did not write into {measurement} ({error}); "
@@ -140,7 +167,7 @@ class InfluxHistorian:
                 break
             some = left.pop()
             try:
-                self._server.write(policy, "\n".join([line.text for line in some]).encode())
+                self._server.write(policy, b"\n".join([line.text for line in some]))
             except (TooLarge, LinesRefused) as refusal:
                 if len(some) > 1 and not (isinstance(refusal, LinesRefused) and refusal.dropped == len(some)):
                     middle = len(some) // 2

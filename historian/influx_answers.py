@@ -34,7 +34,9 @@ _ABOUT_LINES = re.compile(
     re.IGNORECASE,
 )
 _LIMITS = re.compile("(max-values-per-tag|max-series-per-database)", re.IGNORECASE)
-_DROPPED = re.compile(r"dropped=(\d+)")
+_MISSES = re.compile(r"(?:database|retention policy|bucket|mapping)\b.*\bfound", re.IGNORECASE)
+"""The server lacks the database, policy, bucket or mapping."""
+_DROPPED = re.compile(r"dropped[= ](\d+)")
 _UNFIT = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]+")
 
 
@@ -99,16 +101,17 @@ def write_fault(access: InfluxAccess, status: int, headers: Mapping[str, str], b
     words = words_of(body)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooLarge(words)
-    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and not _misses(words):
-        if limit := _LIMITS.search(words):
-            words = f"{words} (raise {limit[1]} in the server's configuration, then replay the dead letters)"
-        return LinesRefused(words, sure=_ABOUT_LINES.search(words) is not None)
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
+        if _ABOUT_LINES.search(words):  # first: the words may quote the line, which may say anything
+            return LinesRefused(_with_limit(words), sure=True)
+        if remedy_for(status, words) is None:
+            return LinesRefused(words, sure=False)
     return fault(access, status, headers, words)
 
 
 def fault(access: InfluxAccess, status: int, headers: Mapping[str, str], words: str) -> ServerFault:
     """What any other answer but success means: data are kept, and the line says what to do."""
-    told = f"the historian {access} answers {status} ({words})"
+    told = f"the historian {access} answers {'' if status == HTTPStatus.OK else f'{status:d} '}({words})"
     if remedy := remedy_for(status, words):
         return ServerFault(f"{told}; {remedy}", max(wait_s(headers), _PERSON_WAIT_S), final=True)
     return ServerFault(told, wait_s(headers))
@@ -123,7 +126,7 @@ def remedy_for(status: int, words: str) -> str | None:
         )
     if status == HTTPStatus.FORBIDDEN:
         return "give this token or user the right to read and write the database"
-    if _misses(words):
+    if _MISSES.search(words):
         return "make the database with 'shopfloor historian init', or correct its name in SHOPFLOOR_HISTORIAN"
     if "to an HTTPS server" in words:
         return "write https:// in SHOPFLOOR_HISTORIAN"
@@ -132,9 +135,6 @@ def remedy_for(status: int, words: str) -> str | None:
     return None
 
 
-def _misses(words: str) -> bool:
-    """Whether the server lacks the database, policy or bucket."""
-    low = words.lower()
-    return "not found" in low and any(
-        what in low for what in ("database", "retention policy", "bucket", "dbrp", "mapping")
-    )
+def _with_limit(words: str) -> str:
+    limit = _LIMITS.search(words)
+    return f"{words} (raise {limit[1]} in the server's configuration, then replay the dead letters)" if limit else words

@@ -6,6 +6,7 @@ its connection pool and TLS; its batching is not used, since a batch is bound to
 
 import gzip
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -33,6 +34,7 @@ ROWS_AT_ONCE: Final = 10_000
 """Rows in one piece of an answer, so that neither side holds a long one whole."""
 _PIECE: Final = 1 << 20
 _GZIP_LEVEL: Final = 1
+_WHERE = re.compile(r"^.*?(?:object at 0x[0-9a-f]+>|Connection(?:Pool)?\([^)]*\)): ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +168,16 @@ class InfluxServer:
             )
         if isinstance(error, urllib3.exceptions.ReadTimeoutError):
             return ServerFault(f"the historian {where} does not answer in time")
-        return ServerFault(f"the historian {where} cannot be reached ({_short(error)})")
+        return ServerFault(
+            f"the historian {where} cannot be reached ({_short(error)}); start it, or correct SHOPFLOOR_HISTORIAN"
+        )
 
     def _document(self, text: bytes) -> Document:
         try:
             found = document(text)
         except msgspec.DecodeError as error:
-            raise ServerFault(f"the historian {self.access} gave an answer that cannot be read: {error}") from error
+            told = f"the historian {self.access} gave an answer that cannot be read ({error}); is it an InfluxDB?"
+            raise ServerFault(told, final=True) from error
         for said in (found.error, *(result.error for result in found.results)):
             if said:
                 raise fault(self.access, HTTPStatus.OK, {}, words_of(said.encode()))
@@ -203,5 +208,4 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 def _short(error: Exception) -> str:
     """The cause of an error of the pool, without the addresses of objects."""
-    text = str(error.args[-1] if error.args else error)
-    return text.rpartition(">: ")[2].rpartition("object at ")[2].split(": ", 1)[-1][:200]
+    return _WHERE.sub("", str(error.args[-1] if error.args else error))[:200]

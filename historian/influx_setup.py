@@ -173,8 +173,8 @@ def _local_index(server: InfluxServer) -> str | None:
         return None
     try:
         (folder,) = {row["dir"] for row in _records(server, "SHOW DIAGNOSTICS") if "wal-dir" in row}
-        shards = list((Path(folder) / server.access.database).glob("*/*"))
-        shards = [shard for shard in shards if shard.name.isdecimal()]
+        places = (Path(folder) / server.access.database).glob("[!_]*/*")  # not the series' own folder
+        shards = [shard for shard in places if shard.name.isdecimal()]
         if not shards:
             return None
         return "tsi1" if all((shard / "index").is_dir() for shard in shards) else "inmem"

@@ -76,6 +76,11 @@ def select_nothing(measurement: str) -> str:
     return f"SELECT {identifier(MARKER)} {_source(Query(measurement, start=0, end=1))} LIMIT 1"
 
 
+def select_first(query: Query) -> str:
+    """The first value of every field."""
+    return f"SELECT first(*) {_source(query)}"
+
+
 def select_owners(place: Place) -> str:
     """The owners of the points of one place."""
     measurement, tags, time = place
@@ -143,6 +148,16 @@ def points_of(measurement: str, found: Iterable[Series]) -> Iterator[Point]:
             fields = {name: cells[at] for at, name in known if cells[at] is not None}
             if fields:
                 yield Point(measurement, tags, time, fields)
+
+
+def present_fields(found: Iterable[Series]) -> set[str]:
+    """The fields that have a value in the answer to ``select_first``."""
+    names = set()
+    for series in found:
+        (row,) = msgspec.json.decode(series.values)
+        fields = [column.removeprefix("first_") for column in series.columns]
+        names |= {name for name, cell in zip(fields[1:], row[1:], strict=True) if cell is not None}
+    return names
 
 
 def text_cells(series: Series, field: str) -> list[str]:

@@ -3,7 +3,7 @@
 Between messages and the InfluxDB on registers -> samples -> messages -> points -> facts -> KPIs -> panels.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -11,9 +11,8 @@ from historian.admission import fault, fields_fault
 from historian.influx_names import KEPT, policy_of
 from historian.line_protocol import body, head
 from historian.ownership import owner_of, time_ns
-from historian.point import Point
+from historian.point import Number, Point
 from historian.schema import OWNED, Measurement
-from shopfloor.instant import Instant
 
 MAX_LINES: Final = 5_000
 """Lines in one request: more do not go faster."""
@@ -24,7 +23,7 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 class Line(NamedTuple):
     """A line and the indices of the points that are in it."""
 
-    text: str
+    text: bytes
     indices: tuple[int, ...]
 
 
@@ -32,7 +31,7 @@ class Line(NamedTuple):
 class Sound:
     """The points of a write that may be stored."""
 
-    heads: dict[int, str]
+    heads: dict[int, bytes]
     """Index -> what the lines of its series begin with, in the order of the call."""
     rejected: dict[int, str]
     """Index -> why it is none of them."""
@@ -45,13 +44,16 @@ class _Lines:
     """Lines of one request or several, one per identity."""
 
     lines: list[Line] = field(default_factory=list)
-    places: dict[tuple[str, int], int] = field(default_factory=dict)
+    places: dict[tuple[bytes, int], int] = field(default_factory=dict)
+    """Identity -> its line."""
+    merged: dict[int, dict[str, Number | str]] = field(default_factory=dict)
+    """Line -> its fields, where several points make it."""
 
 
 def sound(points: Sequence[Point]) -> Sound:
     """Sort out what breaks the rules of ``admission``."""
     found = Sound({}, {}, [])
-    known: dict[tuple[str, int], str] = {}
+    known: dict[tuple[str, int], bytes] = {}
     for index, point in enumerate(points):
         place = point.measurement, id(point.tags)  # many points share one mapping, which lives as long as they do
         begin = known.get(place)
@@ -67,14 +69,14 @@ def sound(points: Sequence[Point]) -> Sound:
 
 
 def batches(
-    points: Sequence[Point], heads: dict[int, str], without: Collection[int]
+    points: Sequence[Point], heads: Mapping[int, bytes], without: Collection[int]
 ) -> Iterator[tuple[str, list[Line]]]:
     """Policy and lines of each request, in the order in which they must become durable.
 
     Dirty intervals come first: a server writes the shards of one request in any order. A statement of the very
     millisecond of a dirty interval rests in the same shard, and goes with it: the server logs both in one entry.
     """
-    first, later = _Lines(), {KEPT: _Lines()}
+    dirty, beside, later = _Lines(), _Lines(), {KEPT: _Lines()}
     moments = {
         points[index].time for index in heads if points[index].measurement == Measurement.DIRTY and index not in without
     }
@@ -82,24 +84,20 @@ def batches(
         if index in without:
             continue
         point = points[index]
-        if _goes_first(point, moments):
-            _add(first, points, index, begin)
+        if point.measurement == Measurement.DIRTY:
+            _add(dirty, points, index, begin)
+        elif point.measurement == Measurement.STATEMENTS and point.time in moments:
+            _add(beside, points, index, begin)
         else:
             _add(later.setdefault(policy_of(point.measurement), _Lines()), points, index, begin)
-    for lines in _cut(first.lines):
+    for lines in _cut(dirty.lines + beside.lines):
         yield KEPT, lines
     for policy, group in later.items():
         for lines in _cut(group.lines):
             yield policy, lines
 
 
-def _goes_first(point: Point, moments: Collection[Instant]) -> bool:
-    return point.measurement == Measurement.DIRTY or (
-        point.measurement == Measurement.STATEMENTS and point.time in moments
-    )
-
-
-def _add(group: _Lines, points: Sequence[Point], index: int, begin: str) -> None:
+def _add(group: _Lines, points: Sequence[Point], index: int, begin: bytes) -> None:
     """Add the line of a point, or merge the point into the line of its identity."""
     point = points[index]
     time = time_ns(point)
@@ -107,15 +105,14 @@ def _add(group: _Lines, points: Sequence[Point], index: int, begin: str) -> None
     if at == len(group.lines):
         group.lines.append(Line(begin + body(point.fields, time), (index,)))
         return
-    indices = (*group.lines[at].indices, index)
-    fields: dict[str, float | str] = {}
-    for each in indices:
-        fields.update(points[each].fields)
-    group.lines[at] = Line(begin + body(fields, time), indices)
+    before = group.lines[at].indices
+    fields = group.merged.setdefault(at, dict(points[before[0]].fields))
+    fields.update(point.fields)
+    group.lines[at] = Line(begin + body(fields, time), (*before, index))
 
 
 def _cut(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Lines in pieces that one request may carry; their length in characters stands for bytes."""
+    """Lines in pieces that one request may carry."""
     piece: list[Line] = []
     size = 0
     for line in lines:

@@ -24,6 +24,7 @@ async def gather(
     try:
         async with asyncio.timeout_at(deadline):
             while batch and total < limit:
+                await asyncio.sleep(0)  # what has come already is given without a pause
                 more = await take(min(CHUNK, limit - total))
                 if not more:
                     break

@@ -13,11 +13,11 @@ from messaging.heartbeat import Heartbeat
 
 BEAT_MS: Final = 1_000
 """Time between heartbeats."""
-TRUST_MS: Final = 3_000
+TRUST_MS: Final = 4_000
 """How long a holder relies on a renewal, from when it was sent. Shorter than anybody waits before taking over."""
-JOIN_MS: Final = 4_000
+JOIN_MS: Final = 5_000
 """How long a process listens before it claims anything, and before it is given anything."""
-TTL_MS: Final = 6_000
+TTL_MS: Final = 8_000
 """A process that was not heard for so long is gone, and its leases are free."""
 _SENT_KEPT: Final = 64
 _NEVER: Final = -(2**62)

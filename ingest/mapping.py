@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -80,6 +81,12 @@ class Judgement:
         """Seqs of the samples that became dead letters."""
         return (letter.seq for letter in self.letters if letter.seq is not None)
 
+    @property
+    def settled(self) -> list[int]:
+        """Seqs of all its samples, once the good ones are stored and the letters kept."""
+        good = [sequenced.seq for sequenced in self.good]
+        return [*self.settled_without_store, *good] if self.letters else good
+
 
 class Judge:
     """Judges messages by one plant file."""
@@ -88,6 +95,7 @@ class Judge:
         self._enterprise = plant.enterprise
         self._owners = {unit: agent.id for agent in plant.agents.values() for unit in agent.units}
         self._units = frozenset(plant.units)
+        self._known = lru_cache(maxsize=4_096)(self._refusal)
 
     def judge(self, topic: str, payload: bytes, now: Instant) -> Judgement:
         """Tell good from bad; never raises for what a message may contain. ``now`` is the time of arrival."""
@@ -104,15 +112,15 @@ class Judge:
     def _each(self, place: SampleTopic, decoded: Decoded, now: Instant) -> Judgement:
         message = decoded.message
         source = Source(message.agent, message.outbox)
+        everywhere = self._known(place, message.clock)
+        newest = max([sequenced.sample.time for sequenced in message.samples], default=0)
+        if everywhere is None and newest <= now + FUTURE_MS and not decoded.refused:
+            return Judgement(str(place), source, message.low, message.oldest_t, message.samples, ())
         good: list[Sequenced] = []
         letters = [
             _letter(place, source, refused.seq, refused.raw, refused.reason, refused.detail, now)
             for refused in decoded.refused
         ]
-        everywhere = self._refusal(place, message.clock)
-        latest = now + FUTURE_MS
-        if everywhere is None and all(sequenced.sample.time <= latest for sequenced in message.samples):
-            return Judgement(str(place), source, message.low, message.oldest_t, message.samples, tuple(letters))
         for sequenced in message.samples:
             verdict = everywhere or _time_refusal(sequenced, now)
             if verdict is None:

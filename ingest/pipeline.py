@@ -121,6 +121,7 @@ class Pipeline:
         self._watch = OutboxWatch()
         self._letter_log = LetterLog()
         self._oldest: dict[Source, Instant] = {}
+        self._last_heard: tuple[Source, int] | None = None
         self._reports: dict[str, Point] = {}
         self._stamp: Instant = 0
         self._served: set[str] | None = None
@@ -217,6 +218,9 @@ class Pipeline:
 
     def _hear_samples(self, source: Source) -> None:
         mono = self._clock.mono_ms()
+        if self._last_heard == (source, mono):
+            return
+        self._last_heard = source, mono
         self.liveness.heard(source.agent, mono)
         rivals = self._watch.rivals(source, mono)
         if rivals is not None:
@@ -324,11 +328,15 @@ class Pipeline:
                 return result
 
     def _confirm(self, judgements: Iterable[Judgement]) -> None:
+        settled: defaultdict[Source, list[int]] = defaultdict(list)
+        low: dict[Source, int] = {}
         for judgement in judgements:
-            if judgement.source is not None:
-                seqs = [*judgement.settled_without_store, *(sequenced.seq for sequenced in judgement.good)]
-                self._book.settle(judgement.source, judgement.low, seqs)
-                self._publisher.owe(judgement.source)
+            if (source := judgement.source) is not None:
+                settled[source] += judgement.settled
+                low[source] = max(judgement.low, low.get(source, 0))
+        for source, seqs in settled.items():
+            self._book.settle(source, low[source], seqs)
+            self._publisher.owe(source)
 
     def _note_newest(self, judgements: Iterable[Judgement]) -> None:
         for judgement in judgements:

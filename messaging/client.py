@@ -10,14 +10,16 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final
 
-from paho.mqtt.client import Client, MQTTMessage, MQTTv311
+from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from messaging import tls, trouble
 from messaging.access import BrokerAccess
+from messaging.bulk_client import BulkClient, Received
 from messaging.connection_log import STEADY_S, ConnectionLog
 from messaging.payload import MAX_CARRIED_BYTES
 from shopfloor.errors import ServiceUnavailable
@@ -33,10 +35,12 @@ RETRY_S: Final = (1, 10)
 """Shortest and longest pause between attempts to connect (s)."""
 IN_FLIGHT: Final = 20
 """Messages on the way to the broker at one time; further ``publish`` calls wait."""
-RECEIVE_LIMIT: Final = 4_096
+RECEIVE_LIMIT: Final = 32_768
 """Deliveries that may wait to be read ..."""
 RECEIVE_BYTES: Final = 64 * 1024 * 1024
 """... and what their payloads may hold together."""
+LONGEST_TOPIC: Final = 512
+"""Bytes of a topic; no topic of ours is as long."""
 MAX_RECEIVED: Final = 1024 * 1024
 """Bytes of a payload that are kept; nothing of ours is as long, so what is cut off could not be read anyway."""
 
@@ -89,7 +93,7 @@ class MqttClient:
         self._subscriptions = tuple(subscriptions)
         self._on_connect_publish = tuple(on_connect_publish)
         self._told_lost = on_lost
-        self._received: deque[MQTTMessage] = deque()
+        self._unacked: list[int] = []
         self._inbox: deque[Delivery] = deque()
         self._inbox_bytes = 0
         self._receive_limit = receive_limit
@@ -109,13 +113,14 @@ class MqttClient:
         """Messages left out because they are longer than a broker takes."""
         self._paho = self._make(client_id, persistent, will)
 
-    def _make(self, client_id: str, persistent: bool, will: Message | None) -> Client:
-        paho = Client(
+    def _make(self, client_id: str, persistent: bool, will: Message | None) -> BulkClient:
+        paho = BulkClient(
             CallbackAPIVersion.VERSION2,
             client_id,
             clean_session=not persistent,
             protocol=MQTTv311,
             manual_ack=True,
+            on_bulk=self._receive,
         )
         paho.suppress_exceptions = True
         paho.connect_timeout = CONNECT_TIMEOUT_S
@@ -142,7 +147,6 @@ class MqttClient:
             self._on_subscribed, mid, any(code.is_failure for code in codes)
         )
         paho.on_publish = lambda _c, _u, mid, _code, _p: self._hand_over(self._on_published, mid)
-        paho.on_message = lambda _c, _u, message: self._receive(message)
 
     def _hand_over(self, handler: Callable[..., None], *values: Any) -> None:
         try:
@@ -151,13 +155,9 @@ class MqttClient:
         except RuntimeError:
             pass  # the loop has ended: nobody is left to be told
 
-    def _receive(self, raw: MQTTMessage) -> None:
-        """In paho's thread: one wake-up of the loop takes all that has come until it looks."""
-        if len(raw.payload) > MAX_RECEIVED:
-            raw.payload = raw.payload[:MAX_RECEIVED]
-        self._received.append(raw)
-        if len(self._received) == 1:
-            self._hand_over(self._on_messages)
+    def _receive(self, raws: Sequence[Received]) -> None:
+        """In paho's thread."""
+        self._hand_over(self._on_messages, raws)
 
     # ------------------------------------------------------------ life
 
@@ -303,6 +303,7 @@ class MqttClient:
 
     def _on_lost(self, reason: str) -> None:
         self._ready.clear()
+        self._unacked.clear()
         self._told_lost()
         self._fail_pending(reason)
         self._say(self._log.lost(f"connection lost ({reason})", asyncio.get_running_loop().time()))
@@ -333,15 +334,14 @@ class MqttClient:
             if not arrived.done():
                 arrived.set_exception(ServiceUnavailable(f"broker {self._access.url}: {reason}"))
 
-    def _on_messages(self) -> None:
-        while self._received:
-            raw = self._received.popleft()
-            size = len(raw.payload)
-            if len(self._inbox) >= self._receive_limit or self._inbox_bytes + size > RECEIVE_BYTES:
+    def _on_messages(self, raws: Sequence[Received]) -> None:
+        for raw in raws:
+            payload = raw.payload if len(raw.payload) <= MAX_RECEIVED else raw.payload[:MAX_RECEIVED]
+            if len(self._inbox) >= self._receive_limit or self._inbox_bytes + len(payload) > RECEIVE_BYTES:
                 self._overflow()
                 continue
-            self._inbox.append(Delivery(_received(raw), self._ack_of(raw.mid, raw.qos)))
-            self._inbox_bytes += size
+            self._inbox.append(Delivery(Message(_topic(raw.topic), payload, raw.retain), self._ack_of(raw)))
+            self._inbox_bytes += len(payload)
         self._some.set()
 
     def _overflow(self) -> None:
@@ -349,19 +349,29 @@ class MqttClient:
         if self.overflowed == 1:
             log.error("messages arrive faster than they are read; dropped unacknowledged, to be sent again")
 
-    def _ack_of(self, mid: int, qos: int) -> Callable[[], None]:
-        session = self._session
+    def _ack_of(self, raw: Received) -> Callable[[], None]:
+        session, mid = self._session, raw.mid
 
         def ack() -> None:
-            if self._session == session and qos > 0:
-                self._paho.ack(mid, qos)
+            if self._session == session and mid:
+                self._unacked.append(mid)
+                if len(self._unacked) == 1:
+                    asyncio.get_running_loop().call_soon(self._send_acks)
 
         return ack
 
+    def _send_acks(self) -> None:
+        mids, self._unacked = self._unacked, []
+        self._paho.ack_all(mids)
 
-def _received(raw: MQTTMessage) -> Message:
+
+def _topic(raw: bytes) -> str:
+    return _short_topic(raw) if len(raw) <= LONGEST_TOPIC else "?"
+
+
+@lru_cache(maxsize=4_096)
+def _short_topic(raw: bytes) -> str:
     try:
-        topic = raw.topic
+        return raw.decode()
     except UnicodeDecodeError:
-        topic = "?"  # paho does not check it; no topic of ours matches
-    return Message(topic, bytes(raw.payload), raw.retain)
+        return "?"  # no topic of ours matches

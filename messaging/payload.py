@@ -26,11 +26,14 @@ MAX_CARRIED_BYTES: Final = 4 * MAX_MESSAGE_BYTES
 """The broker's own limit: so high that what is a little too long is refused where it is counted, by the receiver."""
 MAX_TEXT: Final = 1024
 """Characters of a text value."""
+MAX_TAGS: Final = 256
+"""Tags of one sample."""
 MAX_INTEGER: Final = 2**53
 """Integers beyond lose their last digit in every store."""
 MAX_INSTANT: Final = 4_102_444_800_000
 """2100-01-01: a source time beyond it is no time (ms)."""
 MAX_ID: Final = 64
+MOST_REMEMBERED: Final = 512
 WIRE_ID: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_ID}}}")
 """Outbox and boot ids: plain enough to be a tag in every store."""
 
@@ -190,7 +193,7 @@ def _envelope(payload: bytes) -> _Envelope:
 
 def _check(topic: SampleTopic, envelope: _Envelope) -> None:
     """Raise MessageRejected for an envelope that is well typed and still wrong."""
-    if not (WIRE_ID.fullmatch(envelope.outbox) and WIRE_ID.fullmatch(envelope.boot)):
+    if not (_is_wire_id(envelope.outbox) and _is_wire_id(envelope.boot)):
         raise MessageRejected(Fault.WRONG_TYPE, f"outbox and boot must match {WIRE_ID.pattern}")
     if not 0 <= envelope.low <= MAX_INTEGER:
         raise MessageRejected(Fault.BAD_SEQ, f"low {envelope.low}")
@@ -200,6 +203,15 @@ def _check(topic: SampleTopic, envelope: _Envelope) -> None:
         raise MessageRejected(Fault.BAD_TIME, f"mono_ms {envelope.mono_ms}")
     if envelope.agent != topic.agent:
         raise MessageRejected(Fault.FOREIGN_AGENT, f"agent {envelope.agent!r} in a message of {topic.agent!r}")
+
+
+def _is_wire_id(text: str) -> bool:
+    return len(text) <= MAX_ID and _is_plain(text)
+
+
+@lru_cache(maxsize=4_096)
+def _is_plain(text: str) -> bool:
+    return WIRE_ID.fullmatch(text) is not None
 
 
 def _message(envelope: _Envelope, good: tuple[Sequenced, ...]) -> SampleMessage:
@@ -242,7 +254,7 @@ def _sample(unit: str, raw: bytes) -> Sequenced:
 
 def _sound(wire: _WireSample) -> bool:
     """Whether ``_faults`` finds nothing, told quickly; False for what it must look at."""
-    if wire.q or not wire.v or not 0 <= wire.seq <= MAX_INTEGER or not 0 < wire.t <= MAX_INSTANT:
+    if wire.q or not 0 < len(wire.v) <= MAX_TAGS or not 0 <= wire.seq <= MAX_INTEGER or not 0 < wire.t <= MAX_INSTANT:
         return False
     values = wire.v.values()
     if not _are_numbers(tuple(wire.v)) or not _NUMBERS.issuperset(map(type, values)):
@@ -253,9 +265,17 @@ def _sound(wire: _WireSample) -> bool:
 _NUMBERS: Final = frozenset({int, float})
 
 
-@lru_cache(maxsize=4_096)
+_numeric: Final[set[tuple[str, ...]]] = set()
+"""Sets of tags that are known to hold numbers; bounded, since anybody may send any."""
+
+
 def _are_numbers(tags: tuple[str, ...]) -> bool:
-    return all(_known(tag) and not tag.endswith("_text") for tag in tags)
+    if tags in _numeric:
+        return True
+    sound = all(_known(tag) and not tag.endswith("_text") for tag in tags)
+    if sound and len(_numeric) < MOST_REMEMBERED:
+        _numeric.add(tags)
+    return sound
 
 
 def _faults(wire: _WireSample) -> Iterator[tuple[Fault, str]]:
@@ -265,6 +285,8 @@ def _faults(wire: _WireSample) -> Iterator[tuple[Fault, str]]:
         yield Fault.BAD_TIME, f"t {wire.t} is not a time in ms since 1970"
     if not wire.v and not wire.q:
         yield Fault.EMPTY, "neither values nor quality"
+    if max(len(wire.v), len(wire.q)) > MAX_TAGS:
+        yield Fault.OVERSIZED, f"{max(len(wire.v), len(wire.q))} tags; at most {MAX_TAGS}"
     for tag, value in wire.v.items():
         yield from _value_faults(tag, value)
     yield from _quality_faults(wire.v, wire.q)

@@ -14,6 +14,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
+
+import pytest
+
+from historian.influx_access import InfluxAccess
+from historian.influx_setup import FOREVER, set_up
 
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
@@ -55,6 +61,20 @@ if os.getppid() != int(sys.argv[1]):
     sys.exit("the parent is gone")
 os.execv(sys.argv[2], sys.argv[2:])
 """
+
+
+def fresh_database(address: str, raw_retention: int = FOREVER) -> str:
+    """The URL of a database of a name that was never used, set up as ``shopfloor historian init`` does it."""
+    url = f"{address}/t{uuid4().hex}"
+    for _ in set_up(InfluxAccess.of(url), raw_retention):
+        pass
+    return url
+
+
+def require() -> None:
+    """Skip the test where influxd is not installed; in CI that is a failure."""
+    if find() is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("influxd is not installed")
 
 
 def find() -> str | None:

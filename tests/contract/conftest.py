@@ -6,31 +6,20 @@ SHOPFLOOR_TEST_INFLUXDB_URL set (and _TOKEN, _ORG), that server is used instead:
 
 import os
 from collections.abc import Callable, Iterator
-from uuid import uuid4
 
 import pytest
 
 from historian.connect import connect
 from historian.historian import Historian
-from historian.influx_access import InfluxAccess
-from historian.influx_setup import FOREVER, set_up
 from tests import influxd
 
 SERVER = os.environ.get("SHOPFLOOR_TEST_INFLUXDB_URL", "").rstrip("/")
 
 STORES: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "embedded": lambda request: f"embedded://{request.getfixturevalue('tmp_path') / 'historian'}",
-    "influxdb": lambda request: fresh_database(request.getfixturevalue("influx_address")),
+    "influxdb": lambda request: influxd.fresh_database(request.getfixturevalue("influx_address")),
 }
-"""Name -> URL of a fresh, empty store."""
-
-
-def fresh_database(address: str) -> str:
-    """A database of a name that was never used; raw for ever, since the suite writes from 1970 to 2262."""
-    url = f"{address}/t{uuid4().hex}"
-    for _ in set_up(InfluxAccess.of(url), FOREVER):
-        pass
-    return url
+"""Name -> URL of a fresh, empty store; raw is kept for ever, since the suite writes from 1970 to 2262."""
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +32,7 @@ def influx_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                     patch.setenv(f"SHOPFLOOR_HISTORIAN_{secret}", given)
             yield SERVER
         return
-    if influxd.find() is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("influxd is not installed")
+    influxd.require()
     daemon = influxd.InfluxDaemon(tmp_path_factory.mktemp("influxd")).start()
     yield daemon.address
     daemon.stop()

@@ -8,6 +8,7 @@ import messaging.payload as payload_module
 from messaging.payload import (
     MAX_INTEGER,
     MAX_MESSAGE_BYTES,
+    MAX_TAGS,
     Fault,
     SampleMessage,
     Sequenced,
@@ -134,6 +135,7 @@ WRONG_SAMPLES = [
     (GOOD | {"v": {"speed": 1}}, Fault.UNKNOWN_TAG),
     (GOOD | {"v": {"x_Load": 1}}, Fault.UNKNOWN_TAG),
     (GOOD | {"v": {"status_text": "state=good"}}, Fault.UNKNOWN_TAG),
+    (GOOD | {"v": {f"x_{n}": n for n in range(MAX_TAGS + 1)}}, Fault.OVERSIZED),
     (GOOD | {"q": {"power_kw": ["good", "stale"]}}, Fault.BAD_QUALITY),
     (GOOD | {"q": {"state": ["bad", "stale"]}}, Fault.BAD_QUALITY),
     (GOOD | {"q": {"power_kw": ["uncertain", "stale"]}}, Fault.BAD_QUALITY),
