@@ -16,10 +16,7 @@ setup: .venv/.runtime
 ## test: lint, types, import rules, generated files, then every test on real servers; files are shared out to WORKERS
 WORKERS ?= 2
 test: check
-<<<<<<< HEAD
 	@deploy/debian-packages mosquitto influxdb chromium mbpoll faketime
-=======
->>>>>>> main
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 ## check: lint, types, import rules, generated files
@@ -42,6 +39,7 @@ bench: .venv/.development
 	$(BIN)/python -m tests.bench_derive
 	$(BIN)/python -m tests.bench_query
 	$(BIN)/python -m tests.bench_engine
+	$(BIN)/python -m tests.bench_outbox
 	$(BIN)/python -m tests.bench
 
 ## soak: a plant of real processes under faults, then its books beside the simulators' journal; last line a JSON verdict

@@ -92,6 +92,7 @@ class EdgeAgent:
         self._access, self._clock = access, clock
         self._connections: dict[Endpoint, ModbusConnection] = {}
         self._changed = asyncio.Event()
+        self._counts = OutboxCounts(polled=0, appended=0, confirmed=0, in_outbox=0, evicted=0)
         self._final: OutboxCounts | None = None
         self._limits = (agent.outbox_max_samples, agent.outbox_max_bytes)
         self._outbox = open_outbox(
@@ -158,9 +159,17 @@ class EdgeAgent:
         return len(self._writer) + len(self._outbox)
 
     def ledger_counts(self) -> OutboxCounts:
-        """The edge's side of the ledger; after ``run`` has ended, as it was left."""
+        """The edge's side of the ledger; after ``run`` has ended, as it was left. Damaged outboxes that the one in use
+        took over from are included."""
         counts = self._final or self._outbox.counts()
-        return replace(counts, polled=counts.polled + self._writer.uncommitted)
+        before = self._outbox.closed.values()
+        return replace(
+            counts,
+            polled=counts.polled + self._writer.uncommitted + sum(one.polled for one in before),
+            appended=counts.appended + sum(one.appended for one in before),
+            confirmed=counts.confirmed + sum(one.confirmed for one in before),
+            evicted=counts.evicted + sum(one.evicted for one in before),
+        )
 
     def status(self) -> list[UnitStatus]:
         """Every unit, in the order of the plant file."""
@@ -171,8 +180,11 @@ class EdgeAgent:
         return self._ignored_before + self._forwarder.ignored_receipts + self._unread_receipts
 
     def figures(self) -> EdgeFigures:
-        """Everything that metrics may tell of the agent. Cheap enough for a scrape; reads the disk once."""
-        counts, oldest, taken = self.ledger_counts(), self._outbox.oldest(), self._forwarder.receipt_ms
+        """Everything that metrics may tell of the agent. Cheap enough for a scrape; reads the disk once, and tells the
+        counts of the time before where that fails."""
+        with suppress(Backpressure, OutboxDamaged):
+            self._counts = self.ledger_counts()
+        counts, oldest, taken = self._counts, self._outbox.oldest(), self._forwarder.receipt_ms
         return EdgeFigures(
             agent=self.agent_id,
             outbox=self._outbox.outbox_id,
@@ -370,7 +382,7 @@ class EdgeAgent:
 
     async def _report(self, client: MqttClient) -> None:
         """Tell the ledger every REPORT_S, for whoever accounts for the whole."""
-        closed = await self._disk.run(self._outbox.closed)
+        closed = self._outbox.closed
         for number in count():
             await client.wait_connected()
             # client and writer note a lost broker or disk; the next report says the same and more

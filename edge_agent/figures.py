@@ -18,7 +18,8 @@ class UnitFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeFigures:
-    """One agent. Counts of samples are those of the outbox in use; what says "since the start" is this process's."""
+    """One agent. Counts of samples are those of the outbox in use and of the damaged ones that it took over from; what
+    says "since the start" is this process's."""
 
     agent: str
     outbox: str

@@ -25,7 +25,10 @@ from shopfloor.instant import Instant
 log = logging.getLogger(__name__)
 
 LIVE_SAMPLES: Final = 2_000
-"""Unsent samples beyond this are a backlog: what comes from then on goes first. So many are sent in a moment."""
+"""Unsent samples beyond this are a backlog: the newest, and what comes from then on, go first. So many are sent in a
+moment."""
+FRESH_SAMPLES: Final = 500
+"""The newest of a backlog that go first."""
 REPLAYED_SAMPLES: Final = 20_000
 """The same while time is made and not measured: order is then worth more than freshness."""
 TRIM_S: Final = 5.0
@@ -231,8 +234,9 @@ class Forwarder:
     async def _refill(self) -> None:
         last = self._outbox.last_seq
         if last - self._live_after > self._live_samples:
-            self._backlog_spans.append((self._live_after, last))
-            self._live_after = last
+            fresh = max(self._live_after, last - FRESH_SAMPLES)
+            self._backlog_spans.append((self._live_after, fresh))
+            self._live_after = fresh
         if not self._live and last > self._live_after and self._window.credit(backlog=False):
             self._live.extend(await self._read(self._live_after, last, backlog=False))
         if not self._backlog and self._backlog_spans and self._window.credit(backlog=True) > 0:

@@ -11,8 +11,8 @@ the receiver sets aside as a dead letter.
 """
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import repeat
@@ -35,6 +35,8 @@ MAX_BYTES: Final = 512 * 1024 * 1024
 MAX_DEAD_LETTERS: Final = 10_000
 """Dead letters kept for inspection; the oldest go first. They are counted as evicted from the start."""
 _UNSYNCED: Final = TRUSTS.index(Trust.UNSYNCED)
+_PORTION: Final = 5_000
+"""Undated samples that are dealt with in one transaction."""
 _PAGEFUL: Final = 50
 """Samples that a page may hold: what is evicted beyond the needed, so that whole pages come free."""
 _NOBODY: Final = "?"
@@ -148,6 +150,12 @@ class Outbox:
                     (time,) = db.execute("SELECT time FROM sample WHERE seq = ?", (seq,)).fetchone()
                     books.first[books.paths[number]] = (seq, time)
                     books.last[books.paths[number]] = max(last, books.last[books.paths[number]])
+            self._closed: dict[str, OutboxCounts] = {
+                outbox: OutboxCounts(
+                    polled=polled, appended=appended, confirmed=confirmed, in_outbox=0, evicted=evicted
+                )
+                for outbox, polled, appended, confirmed, evicted in db.execute("SELECT * FROM closed")
+            }
         self._books = books
         self._sent = SeqRanges([(0, next_seq - 1)])
         self._told_low = next_seq  # what the boots before said is not known
@@ -223,6 +231,8 @@ class Outbox:
         that the file need not grow.
         """
         rows: list[tuple[int, int, Instant, int, bytes]] = []
+        if self.undated and (dated := next((stamp for stamp in stamps or () if stamp.dated), None)):
+            self.date(dated)
         with self._change() as (db, books):
             self._evict(db, books, len(samples) + _PAGEFUL if make_room else 0)
             for sample, stamp in zip(samples, stamps or repeat(None, len(samples)), strict=True):
@@ -242,18 +252,14 @@ class Outbox:
 
     def date(self, stamp: Stamp) -> int:
         """Give the undated samples of the stamp's boot their time; returns how many."""
-        if not self.undated:
-            return 0
-        with self._change() as (db, books):
-            return self._date(db, books, stamp)
+        return self._in_portions(lambda db, books: self._date(db, books, stamp))
 
     def give_up_undated(self, boot: str) -> int:
         """Nobody can date the samples of a boot that has ended: let them go, as quarantined. Returns how many."""
-        if not self.undated:
-            return 0
-        with self._change() as (db, books):
+
+        def give_up(db: sqlite3.Connection, books: _Books) -> int:
             found = db.execute(
-                "SELECT n, unit, time, content FROM undated WHERE boot <> ? ORDER BY n", (boot,)
+                "SELECT n, unit, time, content FROM undated WHERE boot <> ? ORDER BY n LIMIT ?", (boot, _PORTION)
             ).fetchall()
             rows = []
             for n, number, time, content in found:
@@ -262,7 +268,20 @@ class Outbox:
                 rows.append(self._row(db, books, unit, time, known, Trust.UNSYNCED))
                 self._leave(db, books, n, unit)
             db.executemany("INSERT INTO sample VALUES (?, ?, ?, ?, ?)", rows)
-        return len(found)
+            return len(rows)
+
+        return self._in_portions(give_up)
+
+    def _in_portions(self, work: Callable[[sqlite3.Connection, _Books], int]) -> int:
+        """Do ``work`` on what is undated, in transactions of a bounded size, until it finds nothing."""
+        done = 0
+        while self.undated:
+            with self._change() as (db, books):
+                portion = work(db, books)
+            done += portion
+            if not portion:
+                break
+        return done
 
     # ------------------------------------------------------------ out
 
@@ -282,14 +301,14 @@ class Outbox:
                 ).fetchall()
             if not rows:
                 break
-            unreadable: dict[int, str] = {}
+            unreadable: defaultdict[str, list[int]] = defaultdict(list)
             for seq, unit, time, clock, content in rows:
                 try:
                     found.append(stored(seq, self._books.paths.get(unit), time, clock, content))
                 except Unreadable as fault:
-                    unreadable[seq] = f"unreadable: {fault}"
-            for seq, cause in unreadable.items():
-                self.dead_letter([seq], cause)
+                    unreadable[f"unreadable: {fault}"].append(seq)
+            for cause, seqs in unreadable.items():
+                self.dead_letter(seqs, cause)
             after = rows[-1][0]
         return found
 
@@ -399,14 +418,10 @@ class Outbox:
                 dead_letters=dead_letters,
             )
 
-    def closed(self) -> dict[str, OutboxCounts]:
+    @property
+    def closed(self) -> Mapping[str, OutboxCounts]:
         """Outbox id -> last ledger of the damaged outboxes that this one took over from."""
-        with self._file.reading() as db:
-            rows = db.execute("SELECT outbox, polled, appended, confirmed, evicted FROM closed").fetchall()
-        return {
-            outbox: OutboxCounts(polled=polled, appended=appended, confirmed=confirmed, in_outbox=0, evicted=evicted)
-            for outbox, polled, appended, confirmed, evicted in rows
-        }
+        return self._closed
 
     def close_ledger(self, outbox: str, counts: OutboxCounts) -> None:
         """Note how the ledger of an outbox ended that this one took over from."""
@@ -415,6 +430,7 @@ class Outbox:
                 "INSERT OR REPLACE INTO closed VALUES (?, ?, ?, ?, ?)",
                 (outbox, counts.polled, counts.appended, counts.confirmed, counts.evicted),
             )
+        self._closed = {**self._closed, outbox: counts}
 
     def take_over(
         self,
@@ -500,7 +516,8 @@ class Outbox:
         if not books.undated:
             return 0
         found = db.execute(
-            "SELECT n, unit, time, steady, content FROM undated WHERE boot = ? ORDER BY n", (stamp.boot,)
+            "SELECT n, unit, time, steady, content FROM undated WHERE boot = ? ORDER BY n LIMIT ?",
+            (stamp.boot, _PORTION),
         ).fetchall()
         rows = []
         for n, number, guess, steady, content in found:

@@ -63,6 +63,8 @@ def _save(damaged: "_Damaged", outbox: Outbox) -> int:
         saved += len(portion)
     undated = damaged.undated()
     outbox.take_over(damaged.last(), anchor, [], undated)
+    for closed, counts in damaged.closed().items():
+        outbox.close_ledger(closed, counts)
     saved += len(undated)
     if (ledger := damaged.ledger()) is not None:
         outbox.close_ledger(ledger[0], _closing(ledger[1], saved))
@@ -108,6 +110,14 @@ class _Damaged:
                         polled=polled, appended=appended, confirmed=confirmed, in_outbox=held, evicted=evicted
                     )
         return None
+
+    def closed(self) -> dict[str, OutboxCounts]:
+        """Ledgers that this file had closed before."""
+        return {
+            outbox: OutboxCounts(polled=polled, appended=appended, confirmed=confirmed, in_outbox=0, evicted=evicted)
+            for outbox, polled, appended, confirmed, evicted in self._rows("SELECT * FROM closed")
+            if isinstance(outbox, str) and isinstance(polled, int) and appended == confirmed + evicted
+        }
 
     def anchor(self) -> Anchor:
         for boot, offset in self._rows("SELECT boot, clock_offset FROM ledger"):

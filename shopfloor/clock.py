@@ -86,7 +86,7 @@ class SystemClock:
         return Moment(wall // 1_000_000, kernel_clock.steady_ms(), kernel_clock.BOOT, synced)
 
     async def sleep_until(self, when: Instant) -> None:
-        end = time.monotonic() + (when - time.time() * 1000) / 1000
+        end = time.monotonic() + (when - self.now()) / 1000
         while (wait := end - time.monotonic()) > 0:  # noqa: ASYNC110 - a timer may be early
             await asyncio.sleep(wait)
 

@@ -104,7 +104,7 @@ def test_any_damage_is_set_aside_and_a_new_outbox_goes_on(tmp_path: Path, damage
     assert box.outbox_id != old
     assert [aside.name for aside in files_aside(path)] == ["outbox-edge.db.damaged-20251122T164640Z"]
     assert balances(box.counts())
-    assert all(balances(counts) for counts in box.closed().values())
+    assert all(balances(counts) for counts in box.closed.values())
     assert all(each.sample == sample(each.sample.time - NOW) for each in box.pending(limit=SAMPLES))
     box.append([Sample(unit=UNITS[0], time=NOW + SAMPLES, values={"good": 1})])
     assert box.pending(limit=SAMPLES)[-1].trust is Trust.SYNCED
@@ -123,8 +123,8 @@ def test_a_file_that_does_not_balance_is_saved_whole_and_counted_once(tmp_path: 
     assert {each.trust for each in box.pending(limit=SAMPLES)} == {Trust.SYNCED}
     assert box.undated == 2
     assert box.last_time(UNITS[0]) == NOW + SAMPLES - 4
-    counts, (closed,) = box.counts(), box.closed().values()
-    assert list(box.closed()) == [old]
+    counts, (closed,) = box.counts(), box.closed.values()
+    assert list(box.closed) == [old]
     assert (counts.appended, counts.in_outbox) == (2_999, 2_999)
     assert (closed.polled, closed.appended, closed.confirmed, closed.evicted) == (1_001, 1_001, 1_000, 1)
     box.date(Stamp(NOW + 10_000, 900, "boot", dated=True))
@@ -146,7 +146,7 @@ def test_behind_a_torn_page_the_rest_is_saved(tmp_path: Path) -> None:
     assert saved == sorted(saved)
     assert 2_700 < len(saved) < 2_998
     assert {CONFIRMED, SAMPLES - 3} <= set(saved)
-    counts, (closed,) = box.counts(), box.closed().values()
+    counts, (closed,) = box.counts(), box.closed.values()
     assert counts.appended + closed.appended == SAMPLES
     assert closed.evicted == 3_000 - counts.appended
     box.close()
