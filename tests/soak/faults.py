@@ -28,7 +28,7 @@ DEVICE_CUTS = (1, 3, 7)
 """Scans from the first failed poll to the next try after which the line is well again: polls of a lost device are
 repeated after 1, 2 and 4 scans."""
 
-STEPS_S = (2, 45, 3_600, 86_400, 300 * 86_400)
+STEPS_S = (5, 45, 3_600, 86_400, 300 * 86_400)
 """How far a clock is set."""
 LATE_S = 3.0
 """Faults may go on for so long after the storm."""
