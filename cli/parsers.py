@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _add_kpi(commands)
     _add_calc(commands)
     _add_rederive(commands)
+    _add_dead_letters(commands)
     _add_deploy(commands)
     _add_historian(commands)
     return root
@@ -139,6 +140,44 @@ def _add_rederive(commands: "Commands") -> None:
     rederive.add_argument("--name", help="who asks for it, kept in the revisions; your login by default")
     rederive.add_argument("--dry-run", action="store_true", help="print the differences and write nothing")
     rederive.set_defaults(command=_lazy("cli.rederive", "rederive"))
+
+
+def _add_dead_letters(commands: "Commands") -> None:
+    letters = commands.add_parser(
+        "deadletters",
+        help="what ingest could not store: list, show, replay",
+        description="The file is dead_letters.db in the folder that SHOPFLOOR_DATA names; ingest may be running.",
+    )
+    verbs = letters.add_subparsers(required=True, metavar="list|show|replay")
+    listing = verbs.add_parser("list", help="the newest first")
+    listing.add_argument("--limit", type=int, default=50, metavar="N")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=_lazy("cli.dead_letters", "list_letters"))
+    show = verbs.add_parser("show", help="one letter in full")
+    show.add_argument("id", type=int, metavar="ID")
+    show.set_defaults(command=_lazy("cli.dead_letters", "show"))
+    replay = verbs.add_parser(
+        "replay",
+        help="judge letters again and store what can be stored now",
+        description="For after the plant file was corrected. Samples are stored with the facts that follow from them, "
+        "and their letters are withdrawn; what is still refused is kept. Doing it twice changes nothing.",
+    )
+    replay.add_argument("plant", type=Path)
+    replay.add_argument("ids", type=int, nargs="*", metavar="ID")
+    replay.add_argument("--all", action="store_true", help="every letter that tells its sample")
+    replay.add_argument("--dry-run", action="store_true", help="judge and count, and write nothing")
+    dated = replay.add_mutually_exclusive_group()
+    dated.add_argument(
+        "--accept-times", action="store_true", help="an agent that did not know the time told it right all the same"
+    )
+    dated.add_argument(
+        "--shift-to", metavar="T", help="the earliest of the letters was taken at T, the others keep their distance"
+    )
+    replay.set_defaults(command=_lazy("cli.dead_letters", "replay"))
+    for verb in (listing, replay):
+        verb.add_argument("--reason", metavar="R", help="only those refused for this reason")
+        verb.add_argument("--agent", metavar="A", help="only this agent's")
+        verb.add_argument("--since", metavar="T", help="only those that came at T or later (RFC 3339 with offset)")
 
 
 def _add_deploy(commands: "Commands") -> None:

@@ -6,6 +6,7 @@ SHOPFLOOR_HISTORIAN                        embedded:///path (default: historian 
 SHOPFLOOR_HISTORIAN_TOKEN, _ORG            of an InfluxDB 2.x or 3.x; _USERNAME, _PASSWORD of a 1.x; _CA for https
 SHOPFLOOR_DATA                             folder for outbox, dead letters, journal (default: data)
 SHOPFLOOR_API_KEY                          needed by the API to answer anybody but this machine
+SHOPFLOOR_HEALTH                           host:port of the health page and metrics of edge and ingest (default: none)
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from cli.health import edge_page, ingest_page
 from cli.plants import load_plant, unit_plans
 from cli.signals import stop_on_signal
 from devices.library import load as load_template
@@ -104,7 +106,8 @@ async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint]
         endpoints=endpoints,
     )
     print(f"{agent_id}: reading {len(plant.agents[agent_id].units)} units", flush=True)
-    return await _until_signal(agent.run(), lambda: _drained(agent, drain_s))
+    async with edge_page(agent):
+        return await _until_signal(agent.run(), lambda: _drained(agent, drain_s))
 
 
 async def _drained(agent: EdgeAgent, patience_s: float) -> None:
@@ -137,7 +140,8 @@ async def _ingest(plant: Plant, agents: list[str]) -> int:
             shared=agents,
         )
         print(f"ingest: ready to serve {', '.join(agents)}", flush=True)
-        return await _until_signal(service.run())
+        async with ingest_page(service, store):
+            return await _until_signal(service.run())
     finally:
         store.close()
 

@@ -98,7 +98,6 @@ class EdgeAgent:
         self._outbox = open_outbox(
             outbox_path, now=clock.now(), max_samples=agent.outbox_max_samples, max_bytes=agent.outbox_max_bytes
         )
-        self._window = window
         self._swapped = asyncio.Event()
         self._swapping = asyncio.Lock()
         self._source = SourceClock(
@@ -110,7 +109,7 @@ class EdgeAgent:
         self._pollers = [self._poller(plant.units[path], templates, dict(endpoints or {})) for path in agent.units]
         self._disk = DiskThread()
         self._writer = OutboxWriter(self._outbox, self._disk, self._on_committed)
-        self._forwarder = self._new_forwarder()
+        self._forwarder = self._new_forwarder(window)
         self._unread_receipts = 0
         self._ignored_before = 0
 
@@ -240,7 +239,7 @@ class EdgeAgent:
             hand_over=self._take,  # looked up at the call: the writer comes later
         )
 
-    def _new_forwarder(self) -> Forwarder:
+    def _new_forwarder(self, window: CreditWindow | None = None) -> Forwarder:
         virtual = self._clock.moment().boot == VIRTUAL
         return Forwarder(
             self._outbox,
@@ -248,7 +247,7 @@ class EdgeAgent:
             Sender(self.agent_id, self._boot, self._topic_of),
             self._clock,
             self._changed.set,
-            window=self._window,
+            window=window,
             unfinished=self._unfinished,
             live_samples=REPLAYED_SAMPLES if virtual else LIVE_SAMPLES,
         )

@@ -116,9 +116,9 @@ class Forwarder:
             self._ignore(receipt)
             return
         self.receipt_ms = self._clock.mono_ms()
+        self._unconfirmed.confirmed()
         self._settling.merge(receipt.settled())
         self._settling_samples += self._window.settle(receipt)
-        self._unconfirmed.confirmed()
         self._wake.set()
 
     def hurry(self) -> None:

@@ -223,18 +223,17 @@ class Outbox:
         stamps: Sequence[Stamp] | None = None,
         *,
         polled: int | None = None,
-        make_room: bool = False,
     ) -> int:
         """Store samples durably, in order, and count ``polled`` cycles (default: as many); returns the number evicted.
 
-        ``stamps`` tells how each was stamped (default: all dated). With ``make_room`` so many of the oldest are evicted
-        that the file need not grow.
+        ``stamps`` tells how each was stamped (default: all dated). While the disk is full so many of the oldest are
+        evicted that the file need not grow.
         """
         rows: list[tuple[int, int, Instant, int, bytes]] = []
         if self.undated and (dated := next((stamp for stamp in stamps or () if stamp.dated), None)):
             self.date(dated)
         with self._change() as (db, books):
-            self._evict(db, books, len(samples) + _PAGEFUL if make_room else 0)
+            self._evict(db, books, len(samples) + _PAGEFUL if self._file.tight else 0)
             for sample, stamp in zip(samples, stamps or repeat(None, len(samples)), strict=True):
                 if stamp is None or stamp.dated:
                     if stamp is not None:
@@ -248,6 +247,7 @@ class Outbox:
                 "UPDATE ledger SET polled = polled + ?, appended = appended + ?",
                 (len(samples) if polled is None else polled, len(samples)),
             )
+        self._file.loosen()
         return books.evictions
 
     def date(self, stamp: Stamp) -> int:

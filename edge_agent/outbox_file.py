@@ -5,11 +5,12 @@ pages, no index beside the keys, one row for the whole ledger. The log is copied
 that a sample that is confirmed soon is written once.
 """
 
+import os
 import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,11 @@ FORMAT: Final = 2
 """Version of the tables, in the file's ``user_version``."""
 PAGE_BYTES: Final = 2048
 """A commit rewrites the pages that it touches as a whole."""
-LOG_BYTES: Final = 4 * 1024 * 1024
+LOG_BYTES: Final = 1024 * 1024
 """The log is copied into the tables when it has this size."""
+RESERVE_BYTES: Final = 3 * LOG_BYTES
+"""Kept free in a file of its own for the day on which the disk is full: evicting needs room, too, and so does copying
+the log."""
 SLACK_BYTES: Final = 8 * 1024 * 1024
 """A file that holds little gives the disk back when it is larger than this."""
 
@@ -64,6 +68,9 @@ class OutboxFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.tight = False
+        """The disk is full: the reserve is in use, and what comes in must push out as much."""
+        self._reserve = path.with_name(path.name + "-reserve")
         self._lock = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size == 0:
@@ -76,6 +83,8 @@ class OutboxFile:
         except OutboxError:
             self._db.close()
             raise
+        self.tight = not self._reserve.exists()
+        self.loosen()
 
     def close(self) -> None:
         """Give the file free."""
@@ -111,6 +120,28 @@ class OutboxFile:
         parts = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(part.stat().st_size for part in parts if part.exists())
 
+    def loosen(self) -> None:
+        """Take the reserve back, when it was in use and the disk has room again."""
+        if not self.tight:
+            return
+        disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize < 2 * RESERVE_BYTES:
+            return
+        try:
+            with self._reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except OSError:
+            self._reserve.unlink(missing_ok=True)
+        else:
+            self.tight = False
+
+    def _tighten(self) -> None:
+        """The disk is full: use the reserve, and give the log's room free."""
+        self.tight = True
+        self._reserve.unlink(missing_ok=True)
+        with suppress(sqlite3.Error), self._lock:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def give_back(self) -> bool:
         """Give the disk what a drained outbox no longer needs; whether there was something."""
         if self.disk_bytes() <= SLACK_BYTES or self.used_bytes() * 8 > self.disk_bytes():
@@ -134,6 +165,8 @@ class OutboxFile:
                 raise OutboxError(
                     f"{self.path} cannot be opened: {error}; is another agent using it, or is the disk away?"
                 ) from error
+            if code == sqlite3.SQLITE_FULL:
+                self._tighten()
             raise Backpressure(f"{self.path}: {error}") from error
         except UnicodeDecodeError as error:  # damaged names come up in SQLite's own words
             raise OutboxDamaged(f"{self.path} is damaged: {error}; {REMEDY}") from error

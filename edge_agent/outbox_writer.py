@@ -1,8 +1,7 @@
 """Samples -> outbox: group commit. Pollers put samples on a queue, one task writes what has come in one transaction.
 
-Full policy: while the disk is away the samples wait in memory; when half of the queue is taken the oldest of the
-outbox make room; one that finds the queue full is dropped and counted as polled but not appended (*unpersisted*). The
-bus never waits.
+Full policy: while the disk is away the samples wait in memory; one that finds the queue full is dropped and counted as
+polled but not appended (*unpersisted*). The bus never waits. (A disk that is full is not away: the oldest make room.)
 """
 
 import asyncio
@@ -96,12 +95,11 @@ class OutboxWriter:
         """One transaction. False when the disk would not take it and the end has come."""
         batch = list(islice(self._queue, MAX_COMMIT))
         polled = self.uncommitted - (len(self._queue) - len(batch))
-        make_room = self._failing and len(self._queue) > MAX_QUEUE // 2
         dating = self._dating
         try:
             if batch or polled:
                 samples, stamps = [sample for sample, _ in batch], [stamp for _, stamp in batch]
-                await self._disk.run(self._outbox.append, samples, stamps, polled=polled, make_room=make_room)
+                await self._disk.run(self._outbox.append, samples, stamps, polled=polled)
                 for _ in batch:
                     self._queue.popleft()
                 self.uncommitted -= polled

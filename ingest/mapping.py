@@ -50,6 +50,8 @@ class DeadLetter:
     agent: str | None = None
     outbox: str | None = None
     seq: int | None = None
+    clock: Trust | None = None
+    """What the message said of its sender's clock; None where that cannot be read."""
 
     @property
     def identity(self) -> str:
@@ -118,7 +120,7 @@ class Judge:
             return Judgement(str(place), source, message.low, message.oldest_t, message.samples, ())
         good: list[Sequenced] = []
         letters = [
-            _letter(place, source, refused.seq, refused.raw, refused.reason, refused.detail, now)
+            _letter(place, source, refused.seq, refused.raw, refused.reason, refused.detail, now, message.clock)
             for refused in decoded.refused
         ]
         for sequenced in message.samples:
@@ -127,7 +129,7 @@ class Judge:
                 good.append(sequenced)
             else:
                 raw = msgspec.json.encode(encode_sample(*sequenced))
-                letters.append(_letter(place, source, sequenced.seq, raw, *verdict, now))
+                letters.append(_letter(place, source, sequenced.seq, raw, *verdict, now, message.clock))
         return Judgement(str(place), source, message.low, message.oldest_t, tuple(good), tuple(letters))
 
     def _refusal(self, place: SampleTopic, clock: Trust) -> tuple[Refusal, str] | None:
@@ -152,7 +154,7 @@ def refused_by_store(judgement: Judgement, sequenced: Sequenced, reason: str, no
     """The letter for a good sample that the historian will never take."""
     place = SampleTopic.parse(judgement.topic)
     raw = msgspec.json.encode(encode_sample(*sequenced))
-    return _letter(place, judgement.source, sequenced.seq, raw, Refusal.REFUSED_BY_STORE, reason, now)
+    return _letter(place, judgement.source, sequenced.seq, raw, Refusal.REFUSED_BY_STORE, reason, now, Trust.SYNCED)
 
 
 def sample_identity(source: Source, seq: int) -> str:
@@ -193,7 +195,14 @@ def _whole(place: SampleTopic, payload: bytes, fault: MessageRejected, now: Inst
 
 
 def _letter(
-    place: SampleTopic, source: Source | None, seq: int | None, raw: bytes, reason: str, detail: str, now: Instant
+    place: SampleTopic,
+    source: Source | None,
+    seq: int | None,
+    raw: bytes,
+    reason: str,
+    detail: str,
+    now: Instant,
+    clock: Trust | None = None,
 ) -> DeadLetter:
     return DeadLetter(
         topic=str(place),
@@ -204,4 +213,5 @@ def _letter(
         agent=place.agent,
         outbox=source.outbox if source else None,
         seq=seq,
+        clock=clock,
     )

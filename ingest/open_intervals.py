@@ -21,7 +21,7 @@ _LOOKBACK: Final = 1 * HOUR
 def left_behind(historian: Historian, enterprise: str, unit: str) -> list[Dirty]:
     """The unit's open intervals of all origins, in order of their stamps."""
     found = [*_open_of_ingest(historian, enterprise, unit)]
-    for origin in (Origin.STATEMENT, Origin.REDERIVE):
+    for origin in (Origin.STATEMENT, Origin.REDERIVE, Origin.REPLAY):
         found += open_of(historian, enterprise, unit, origin)
     return sorted(found, key=lambda dirty: dirty.stamp)
 
@@ -53,17 +53,19 @@ class Elsewhere:
         self._rederiving: dict[tuple[str, Instant], bool] = {}
 
     def look(self, units: frozenset[str]) -> tuple[list[Dirty], set[str]]:
-        """Open intervals of these units that statements caused, and those whose facts another process rederives.
+        """Open intervals of these units that statements and replayed letters caused, and those whose facts another
+        process rederives.
 
         A rederivation finishes its own intervals; those of one that was killed are taken up by the next start.
         """
-        stated = [dirty for dirty in self._read(Origin.STATEMENT, units) if not dirty.done]
+        origins = (Origin.STATEMENT, Origin.REPLAY)
+        put = [dirty for origin in origins for dirty in self._read(origin, units) if not dirty.done]
         rederived = {(dirty.unit, dirty.stamp): dirty.done for dirty in self._read(Origin.REDERIVE, units)}
         others = {
             unit for (unit, stamp), done in rederived.items() if not (done and self._rederiving.get((unit, stamp)))
         }
         self._rederiving = rederived
-        return stated, others
+        return put, others
 
     def _read(self, origin: Origin, units: frozenset[str]) -> list[Dirty]:
         seen = self._seen.get(origin)

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-import msgspec
-
 from historian.historian import Historian
 from historian.point import Point, Query
-from historian.records import AgentWatermark, Dirty, dirty_point, edge_ledger_point, sample_point, watermark_point
+from historian.records import AgentWatermark, Dirty, dirty_point, sample_point, watermark_point
 from historian.schema import Measurement
 from ingest.batcher import gather
 from ingest.dead_letters import DeadLetters
-from ingest.ledger import IngestCounts
+from ingest.ledger import AgentReports, IngestCounts, tally_points
 from ingest.letter_log import LetterLog
 from ingest.liveness import Liveness, OutboxWatch
 from ingest.mapping import (
@@ -29,7 +27,6 @@ from ingest.mapping import (
     Source,
     dirty_spans,
     refused_by_store,
-    sample_identity,
     unreadable,
 )
 from ingest.receipts import MAX_SOURCES, ReceiptBook, ReceiptPublisher
@@ -110,6 +107,7 @@ class Pipeline:
         self._port = port
         self._historian = historian
         self._enterprise = plant.enterprise
+        self._agents = frozenset(plant.agents)
         self._clock = clock
         self._letters = dead_letters
         self._on_dirty = on_dirty
@@ -122,7 +120,7 @@ class Pipeline:
         self._letter_log = LetterLog()
         self._oldest: dict[Source, Instant] = {}
         self._last_heard: tuple[Source, int] | None = None
-        self._reports: dict[str, Point] = {}
+        self._reports = AgentReports()
         self._stamp: Instant = 0
         self._served: set[str] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
@@ -211,9 +209,8 @@ class Pipeline:
             told = decode_state(message.payload)
         except MessageRejected as fault:
             return unreadable(message.topic, message.payload, fault, self._clock.now())
-        if told.ledger is not None and told.agent == agent:
-            minute = floor_to(self._clock.now(), MINUTE)
-            self._reports[agent] = edge_ledger_point(agent, told.outbox, minute, msgspec.structs.asdict(told.ledger))
+        if told.agent == agent:
+            self._reports.hear(told, self._clock.now(), kept=message.retain)
         return None
 
     def _hear_samples(self, source: Source) -> None:
@@ -267,7 +264,8 @@ class Pipeline:
                 *(dirty_point(self._enterprise, interval) for interval in dirty),
                 *(sample_point(self._enterprise, sequenced.sample) for _, sequenced in good),
                 *await self._watermarks(judgements),
-                *self._taken_reports(),
+                *self._reports.take(),
+                *await self._tallies(),
             ]
         )
         verdicts = [(pair, rejected.pop(index, None)) for index, pair in enumerate(good, start=len(dirty))]
@@ -305,9 +303,9 @@ class Pipeline:
     async def _unbury(self, stored: Sequence[tuple[Judgement, Sequenced]]) -> None:
         """A sample that was refused before and is stored now is no longer a dead letter: the ledger counts it once."""
         self.counts.stored += len(stored)
-        if not stored or not await self._insist(self._letters.count):
+        if not stored:
             return
-        names = [sample_identity(judgement.source, one.seq) for judgement, one in stored if judgement.source]
+        names = [(judgement.source, one.seq) for judgement, one in stored if judgement.source]
         self.counts.rejected -= await self._insist(lambda: self._letters.withdraw(names))
 
     async def _insist(self, call: Callable[[], T]) -> T:
@@ -365,15 +363,17 @@ class Pipeline:
             if judgement.source is not None and judgement.oldest_t is not None:
                 oldest = max(judgement.oldest_t, self._oldest.get(judgement.source, 0))
                 seen[judgement.source] = self._oldest[judgement.source] = oldest
-        minute = floor_to(self._clock.now(), MINUTE)
+        now = self._clock.now()
         return [
-            watermark_point(AgentWatermark(*source, minute, oldest, await self._rejected(source)))
+            watermark_point(
+                AgentWatermark(*source, floor_to(now, MINUTE), oldest, await self._rejected(source), heard=now)
+            )
             for source, oldest in seen.items()
         ]
 
-    def _taken_reports(self) -> list[Point]:
-        reports, self._reports = self._reports, {}
-        return list(reports.values())
+    async def _tallies(self) -> list[Point]:
+        """The dead letters of outboxes where they have changed."""
+        return tally_points(await self._insist(lambda: self._letters.take_tallies(self._agents)), self._clock.now())
 
     async def _rejected(self, source: Source) -> int:
         return await self._insist(lambda: self._letters.rejected(source.agent, source.outbox))

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from historian.historian import Historian
 from ingest.dead_letters import DeadLetters
@@ -113,6 +114,23 @@ class IngestService:
     def counts(self) -> IngestCounts:
         """What this process has handled."""
         return self._pipeline.counts
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can be reached now."""
+        return self._client.connected
+
+    def figures(self) -> dict[str, Any]:
+        """Everything that metrics may tell of this process, and the dead letters of all (blocking)."""
+        return {
+            **self.counts.as_dict(),
+            "connected": self.connected,
+            "served": len(self.served),
+            "dirty": self.engine.pending,
+            "passes": self.engine.passes,
+            "letters": self._letters.by_reason(),
+            "letters_dropped": self._letters.dropped(),
+        }
 
     def dead_letters(self) -> int:
         """Letters in the file (blocking)."""

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from messaging.payload import WIRE_ID
+from messaging.payload import MAX_INTEGER, WIRE_ID
 from shopfloor.clock import Trust
 from shopfloor.errors import MessageRejected
 
@@ -60,4 +60,7 @@ def decode_state(payload: bytes) -> AgentState:
         raise MessageRejected(BAD_STATE, str(fault)) from None
     if not (WIRE_ID.fullmatch(state.outbox) and WIRE_ID.fullmatch(state.boot)):
         raise MessageRejected(BAD_STATE, f"outbox and boot must match {WIRE_ID.pattern}")
+    counts = msgspec.structs.astuple(state.ledger) if state.ledger else ()
+    if not all(0 <= count <= MAX_INTEGER for count in counts):
+        raise MessageRejected(BAD_STATE, "a count is negative or beyond 2^53")
     return state

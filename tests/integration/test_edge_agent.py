@@ -340,8 +340,12 @@ async def recording_proxy(port: int, seen: list[bytes]) -> AsyncIterator[int]:
                 keep.append(chunk)
             writer.write(chunk)
         writer.close()
+        await writer.wait_closed()
+
+    serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         there, back = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(forward(reader, back, seen), forward(there, writer, None), return_exceptions=True)
 
@@ -350,7 +354,7 @@ async def recording_proxy(port: int, seen: list[bytes]) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        await server.wait_closed()
+        await asyncio.gather(*(task for task in serving if task is not None))
 
 
 async def test_only_function_codes_1_to_4_leave_the_agent(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from tests.soak.child import ROOT
 from tests.soak.disk import PRIVATE
 from tests.soak.faults import Fault, Storm
 from tests.soak.memory import Memory
-from tests.soak.saboteur import launcher
 from tests.soak.verdict import Verdict, at_rest, drained, farewell, judge
 from tests.soak.works import Works, working
 
@@ -36,8 +35,7 @@ async def soak(
 ) -> Verdict:
     """One run in a folder of its own."""
     verdict = Verdict()
-    launchers = {child: launcher(kind) for child, kind in sabotage.items()}
-    async with working(Works(folder, seed, historian, launchers)) as works:
+    async with working(Works(folder, seed, historian, sabotage)) as works:
         works.tell("everything runs", seed=seed, seconds=seconds, small_disks=works.disks["edge-a"].mounted)
         memory, begun = Memory(works), works.seconds()
         watch = asyncio.create_task(memory.watch(), name="memory")

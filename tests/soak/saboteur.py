@@ -5,8 +5,10 @@ Only for the harness, which must see each of these; ``die-at-notify`` is one of 
 
 import asyncio
 import os
+import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,6 +38,11 @@ def die_at_notify(turn: str) -> None:
         real(self, found)
 
     FactsEngine.notify = notify  # type: ignore[method-assign]
+
+
+def sleep_by_select(_: str) -> None:
+    """No sabotage: under faketime the C library's sleep until a monotonic time fails, and Python's stands on it."""
+    time.sleep = lambda seconds: select.select([], [], [], seconds)  # type: ignore[assignment]
 
 
 def ack_before_write(_: str) -> None:
@@ -95,6 +102,7 @@ def _written_as(change: Callable[[Point], list[Point]]) -> None:
 
 KINDS: dict[str, Callable[[str], None]] = {
     "die-at-notify": die_at_notify,
+    "sleep-by-select": sleep_by_select,
     "ack-before-write": ack_before_write,
     "trim-on-puback": trim_on_puback,
     "write-twice": write_twice,
@@ -108,6 +116,7 @@ def launcher(kind: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    name, _, argument = sys.argv[1].partition("=")
-    KINDS[name](argument)
+    for each in sys.argv[1].split(","):
+        name, _, argument = each.partition("=")
+        KINDS[name](argument)
     sys.exit(main(sys.argv[2:]))

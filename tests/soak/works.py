@@ -23,6 +23,7 @@ from tests import influxd
 from tests.soak.child import SHOPFLOOR, Child, Crash, listening
 from tests.soak.disk import SmallDisk
 from tests.soak.link import Link
+from tests.soak.saboteur import launcher
 from tests.soak.wire import Wire
 
 PLANT = Path(__file__).with_name("plant.yaml")
@@ -84,8 +85,8 @@ class Works:
     seed: int
     historian: str
     """``influxd``, or ``embedded``: then it is no process and has no link."""
-    launcher: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Child -> what is put before its arguments instead of ``shopfloor``: sabotage, to prove the harness."""
+    sabotage: Mapping[str, str] = field(default_factory=dict)
+    """Child -> a kind of ``tests.soak.saboteur``, to prove the harness."""
 
     small_disks: bool = True
     """Whether disks may be filled."""
@@ -184,8 +185,10 @@ class Works:
     # ------------------------------------------------------------ each of them
 
     def _sabotaged(self, child: Child) -> tuple[str, ...] | None:
-        before = self.launcher.get(child.name)
-        return (*before, *child.command[len(SHOPFLOOR) :]) if before else None
+        kinds = [self.sabotage[child.name]] if child.name in self.sabotage else []
+        if child.name in self.clocks:
+            kinds.append("sleep-by-select")
+        return (*launcher(",".join(kinds)), *child.command[len(SHOPFLOOR) :]) if kinds else None
 
     def _child(self, name: str, command: tuple[str, ...], environment: Mapping[str, str] | None = None) -> Child:
         child = self.children[name] = Child(name, command, self.folder, environment or {})

@@ -260,23 +260,22 @@ async def test_a_forged_receipt_is_counted_and_changes_nothing(tmp_path: Path) -
             Receipt(box.outbox_id, -1, ((1_001, 1_001),)),
             Receipt(box.outbox_id, 500, ((1_000, last),)),
         ):
-            if forged.outbox != box.outbox_id or (forged.upto, forged.ranges) != (-1, ()):
-                forwarder.receive(forged)
-        assert box.counts() == before
+            forwarder.receive(forged)
+        assert forwarder.ignored_receipts == 6
+        assert (box.counts(), forwarder.in_flight) == (before, 3)
         line.on_message = lambda _: forwarder.receive(everything(box, line))
         forwarder.receive(everything(box, line))
         await line.until(lambda: len(box) == 0)
-        assert forwarder.ignored_receipts >= 3
 
 
 async def test_receipts_that_never_come_fill_neither_memory_nor_the_broker(tmp_path: Path) -> None:
     box, line = Outbox(tmp_path / "o.db", max_samples=1_000_000), Line()
     box.append(samples(1, 60_000))
     async with forwarding(box, line, CreditWindow(8, first_pause_ms=1)) as forwarder:
-        for number in range(1, 301):
+        for number in range(1, 31):
             box.append(samples(60_000 + number, 60_000 + number))
             forwarder.notify()
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
         on_the_way = forwarder.in_flight
         waiting = sum(len(flight.samples) for queue in (forwarder._live, forwarder._backlog) for flight in queue)
         assert on_the_way == 8
@@ -284,4 +283,4 @@ async def test_receipts_that_never_come_fill_neither_memory_nor_the_broker(tmp_p
         line.on_message = lambda _: forwarder.receive(everything(box, line))
         forwarder.receive(everything(box, line))
         await line.until(lambda: len(box) == 0)
-    assert line.received == SeqRanges([(0, 60_300)])
+    assert line.received == SeqRanges([(0, 60_030)])

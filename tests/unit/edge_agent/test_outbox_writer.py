@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import outbox_writer
 from edge_agent.disk_thread import DiskThread
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_writer import OutboxWriter
@@ -89,11 +88,8 @@ async def test_a_disk_that_is_away_once_is_tried_again(tmp_path: Path, monkeypat
     box.close()
 
 
-async def test_a_disk_that_stays_full_costs_the_oldest_and_never_the_bus(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_disk_that_stays_full_costs_the_oldest_and_never_the_bus(tmp_path: Path) -> None:
     """SQLite itself refuses to let the file grow: only what is evicted makes room."""
-    monkeypatch.setattr(outbox_writer, "MAX_QUEUE", 400)
     box = Outbox(tmp_path / "o.db", max_samples=1_000_000)
     box.append([sample(time) for time in range(1, 3_001)])
     pages = box._file._pragma("page_count")
