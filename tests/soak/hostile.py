@@ -241,6 +241,7 @@ def judged(works: Works, verdict: Verdict, crowd: Crowd, fates: Counter[str]) ->
         f"phantom {books.phantom[:3]}": not books.phantom,
         f"wrong {books.wrong[:3]}": not books.wrong,
         f"not at rest: {books.left}": not books.left,
+        f"tracebacks of {works.tracebacks()}": not works.tracebacks(),
         f"crashes {[str(crash) for crash in works.crashes]}": not works.crashes,
     }
     verdict.broken += [check for check, holds in checks.items() if not holds]

@@ -143,6 +143,7 @@ def judge(works: Works, verdict: Verdict) -> None:
     }
     verdict.broken += [promise for promise, holds in promises.items() if not holds]
     verdict.broken += [str(crash) for crash in works.crashes]
+    verdict.broken += [f"{name} has told a traceback" for name in works.tracebacks()]
     verdict.details |= {
         "unanswered": books.unanswered,
         "undelivered": books.undelivered,

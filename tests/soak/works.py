@@ -320,6 +320,10 @@ class Works:
                 missing -= tail.first_after(0, missing).keys()
                 await asyncio.sleep(0.1)
 
+    def tracebacks(self) -> list[str]:
+        """Who has met an error that nobody had thought of."""
+        return [name for name, child in self.children.items() if "Traceback (most recent" in child.words()]
+
     def outbox_files(self, agent: str) -> list[Path]:
         """The outboxes that an agent has written, those set aside included."""
         return sorted(self.disks[agent].folder.glob(f"outbox-{agent}*.db*"))
