@@ -226,14 +226,14 @@ class Outbox:
     ) -> int:
         """Store samples durably, in order, and count ``polled`` cycles (default: as many); returns the number evicted.
 
-        ``stamps`` tells how each was stamped (default: all dated). While the disk is full so many of the oldest are
-        evicted that the file need not grow.
+        ``stamps`` tells how each was stamped (default: all dated). When the disk is full and its reserve is spent, so
+        many of the oldest are evicted that the file need not grow.
         """
         rows: list[tuple[int, int, Instant, int, bytes]] = []
         if self.undated and (dated := next((stamp for stamp in stamps or () if stamp.dated), None)):
             self.date(dated)
         with self._change() as (db, books):
-            self._evict(db, books, len(samples) + _PAGEFUL if self._file.tight else 0)
+            self._evict(db, books, len(samples) + _PAGEFUL if self._file.scarce else 0)
             for sample, stamp in zip(samples, stamps or repeat(None, len(samples)), strict=True):
                 if stamp is None or stamp.dated:
                     if stamp is not None:

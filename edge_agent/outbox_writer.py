@@ -24,6 +24,8 @@ MAX_QUEUE: Final = 20_000
 """Samples that may wait for the disk."""
 MAX_COMMIT: Final = 2_000
 """Samples in one transaction."""
+LAST_TRIES: Final = 2
+"""Further tries at the end, when the disk takes nothing: a full one uses its reserve, and then the oldest make room."""
 LINGER_S: Final = 0.05
 """How long a transaction waits for the units that are read at the same tick: each one costs the card some pages."""
 
@@ -41,6 +43,7 @@ class OutboxWriter:
         self._wake = asyncio.Event()
         self._finishing = False
         self._failing = False
+        self._last_tries = 0
         self.uncommitted = 0
         """Cycles polled since the last commit."""
         self.dropped = 0
@@ -117,7 +120,8 @@ class OutboxWriter:
         if not self._failing:
             log.error("cannot write samples, they wait in memory: %s", fault)
         self._failing = True
-        if self._finishing:
+        self._last_tries += self._finishing
+        if self._last_tries > LAST_TRIES:
             self.dropped += len(self._queue)
             self._queue.clear()
             self.uncommitted = 0
