@@ -245,6 +245,14 @@ def broker(folder: Path) -> Iterator[int]:
         process.wait()
 
 
+def usage(pid: int) -> str:
+    """What a process has used: processor seconds and the most memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak_kb = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return f"{sum(map(int, ticks)) / os.sysconf('SC_CLK_TCK'):.1f} s of processor, {peak_kb / 1024:.0f} MB"
+
+
 def _listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
@@ -302,11 +310,10 @@ async def ours(folder: Path, port: int, influx: InfluxDaemon, made: list[tuple[s
             spent = time.monotonic() - began
             sender.join()
     finally:
-        with open(f"/proc/{process.pid}/status") as status:
-            peak = next(line for line in status if line.startswith("VmHWM"))
+        told = usage(process.pid)
         process.terminate()
         process.wait()
-    print(f"  ingest {' '.join(peak.split())}", flush=True)
+    print(f"  ingest: {told}; influxd: {usage(influx.pid)}; {spent:.1f} s", flush=True)
     stored = connect(url).count(Query(Measurement.SAMPLES))
     if stored != last:
         raise RuntimeError(f"{stored} samples are stored, {last} were sent")
@@ -330,7 +337,7 @@ def direct(influx: InfluxDaemon, made: list[tuple[str, bytes]], each: int) -> fl
         ]
     found = sound(points)
     bodies = [
-        "\n".join(line.text for line in lines).encode()
+        b"\n".join([line.text for line in lines])
         for _, lines in batches(points, found.heads, found.rejected.keys())
     ]
     pool = urllib3.PoolManager()
@@ -375,11 +382,10 @@ def telegraf(
         spent = time.monotonic() - began
         sender.join()
     finally:
-        with open(f"/proc/{process.pid}/status") as status:
-            peak = next(line for line in status if line.startswith("VmHWM"))
+        told = usage(process.pid)
         process.terminate()
         process.wait()
-    print(f"  telegraf {' '.join(peak.split())}", flush=True)
+    print(f"  telegraf: {told}; influxd: {usage(influx.pid)}; {spent:.1f} s", flush=True)
     if stored != last:
         raise RuntimeError(
             f"Telegraf wrote {stored} samples, {last} were sent: {(folder / 'telegraf.log').read_text()[-800:]}"
