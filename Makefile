@@ -16,7 +16,7 @@ setup: .venv/.runtime
 ## test: lint, types, import rules, generated files, then every test on real servers; files are shared out to WORKERS
 WORKERS ?= 2
 test: check
-	@deploy/debian-packages mosquitto chromium mbpoll
+	@deploy/debian-packages mosquitto influxdb chromium mbpoll faketime
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 ## check: lint, types, import rules, generated files
@@ -39,6 +39,7 @@ bench: .venv/.development
 	$(BIN)/python -m tests.bench_derive
 	$(BIN)/python -m tests.bench_query
 	$(BIN)/python -m tests.bench_engine
+	$(BIN)/python -m tests.bench_outbox
 	$(BIN)/python -m tests.bench
 
 ## soak: kill -9 at seeded moments on real processes; last line a JSON verdict

@@ -30,7 +30,9 @@ def parser() -> argparse.ArgumentParser:
     _add_kpi(commands)
     _add_calc(commands)
     _add_rederive(commands)
+    _add_dead_letters(commands)
     _add_deploy(commands)
+    _add_historian(commands)
     return root
 
 
@@ -130,6 +132,44 @@ def _add_rederive(commands: "Commands") -> None:
     rederive.set_defaults(command=_lazy("cli.rederive", "rederive"))
 
 
+def _add_dead_letters(commands: "Commands") -> None:
+    letters = commands.add_parser(
+        "deadletters",
+        help="what ingest could not store: list, show, replay",
+        description="The file is dead_letters.db in the folder that SHOPFLOOR_DATA names; ingest may be running.",
+    )
+    verbs = letters.add_subparsers(required=True, metavar="list|show|replay")
+    listing = verbs.add_parser("list", help="the newest first")
+    listing.add_argument("--limit", type=int, default=50, metavar="N")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=_lazy("cli.dead_letters", "list_letters"))
+    show = verbs.add_parser("show", help="one letter in full")
+    show.add_argument("id", type=int, metavar="ID")
+    show.set_defaults(command=_lazy("cli.dead_letters", "show"))
+    replay = verbs.add_parser(
+        "replay",
+        help="judge letters again and store what can be stored now",
+        description="For after the plant file was corrected. Samples are stored with the facts that follow from them, "
+        "and their letters are withdrawn; what is still refused is kept. Doing it twice changes nothing.",
+    )
+    replay.add_argument("plant", type=Path)
+    replay.add_argument("ids", type=int, nargs="*", metavar="ID")
+    replay.add_argument("--all", action="store_true", help="every letter that tells its sample")
+    replay.add_argument("--dry-run", action="store_true", help="judge and count, and write nothing")
+    dated = replay.add_mutually_exclusive_group()
+    dated.add_argument(
+        "--accept-times", action="store_true", help="an agent that did not know the time told it right all the same"
+    )
+    dated.add_argument(
+        "--shift-to", metavar="T", help="the earliest of the letters was taken at T, the others keep their distance"
+    )
+    replay.set_defaults(command=_lazy("cli.dead_letters", "replay"))
+    for verb in (listing, replay):
+        verb.add_argument("--reason", metavar="R", help="only those refused for this reason")
+        verb.add_argument("--agent", metavar="A", help="only this agent's")
+        verb.add_argument("--since", metavar="T", help="only those that came at T or later (RFC 3339 with offset)")
+
+
 def _add_deploy(commands: "Commands") -> None:
     deploy = commands.add_parser("deploy", help="what a plant's machines need beside its plant file")
     init = deploy.add_subparsers(required=True, metavar="WHAT").add_parser(
@@ -155,6 +195,32 @@ def _add_deploy(commands: "Commands") -> None:
         "--rotate", action="append", default=[], metavar="USER", help="a new password for an agent or for ingest"
     )
     init.set_defaults(command=_lazy("cli.deploy", "init"))
+
+
+def _add_historian(commands: "Commands") -> None:
+    historian = commands.add_parser("historian", help="set up the store")
+    actions = historian.add_subparsers(required=True, metavar="ACTION")
+    init = actions.add_parser(
+        "init",
+        help="make and check database or buckets, retention and mapping",
+        description="Sets up the store that SHOPFLOOR_HISTORIAN names, http[s]://host:8086/DATABASE or a folder, and "
+        "tells what it found or changed; doing it again changes nothing. SHOPFLOOR_HISTORIAN_TOKEN (2.x, 3.x) or "
+        "_USERNAME and _PASSWORD (1.x) must belong to an administrator.",
+    )
+    init.add_argument("plant", type=Path, nargs="?", metavar="PLANT", help="tell what this plant will store")
+    init.add_argument(
+        "--raw-retention",
+        dest="raw_retention_ms",
+        type=_retention,
+        default=duration_ms("400d"),
+        metavar="400d",
+        help="how long samples are kept; 0: for ever. Facts are kept for ever",
+    )
+    init.set_defaults(command=_lazy("cli.historian_init", "init"))
+
+
+def _retention(text: str) -> int:
+    return 0 if text == "0" else _duration(text)
 
 
 def _example() -> Path:

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
@@ -137,12 +137,18 @@ class _FilePort:
         self._plant, self._clock, self._spool = plant, clock, spool
         self._outbox, self._oldest, self._stop, self._progress = outbox, oldest, stop, progress
         self._boot = secrets.token_hex(4)
+        self._deliveries = self._read()
         self.acked = 0
         """Samples whose message was acknowledged: they are durable."""
         self.interrupted = False
 
-    async def deliveries(self) -> AsyncIterator[Delivery]:
-        """The file's messages; ends with it, or when somebody asks to stop."""
+    async def take(self, most: int) -> Sequence[Delivery]:
+        """The file's next message; none at its end, or when somebody asks to stop."""
+        await asyncio.sleep(0)
+        delivery = next(self._deliveries, None)
+        return [] if delivery is None else [delivery]
+
+    def _read(self) -> Iterator[Delivery]:
         seqs = count(1)
         for samples in _runs(self._spool.samples()):
             if self._stop.is_set():
@@ -150,7 +156,6 @@ class _FilePort:
                 return
             for message, size in self._messages([Sequenced(next(seqs), sample) for sample in samples]):
                 yield Delivery(message, lambda size=size: self._ack(size))  # type: ignore[misc]
-                await asyncio.sleep(0)
 
     async def publish(self, message: Message) -> None:
         """Receipts: nothing waits for one, what is stored is acknowledged."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shopfloor.clock import CatchUpClock, Trust
+from shopfloor.clock import CatchUpClock, Moment
 from shopfloor.instant import Instant
 
 
@@ -26,8 +26,8 @@ class ReplayClock:
     def mono_ms(self) -> int:
         return self._clock.mono_ms()
 
-    def trust(self) -> Trust:
-        return self._clock.trust()
+    def moment(self) -> Moment:
+        return self._clock.moment()
 
     async def sleep_until(self, when: Instant) -> None:
         await self._clock.sleep_until(when)

@@ -2,9 +2,12 @@
 
 SHOPFLOOR_MQTT_URL, _USERNAME, _PASSWORD   the broker (default mqtt://127.0.0.1)
 SHOPFLOOR_MQTT_CA                          CA file for mqtts:// (default: the system's)
-SHOPFLOOR_HISTORIAN                        embedded:///path (default: historian in the data folder)
+SHOPFLOOR_HISTORIAN                        embedded:///path (default: historian in the data folder), or
+                                           http[s]://host:8086/DATABASE after 'shopfloor historian init'
+SHOPFLOOR_HISTORIAN_TOKEN, _ORG            of an InfluxDB 2.x or 3.x; _USERNAME, _PASSWORD of a 1.x; _CA for https
 SHOPFLOOR_DATA                             folder for outbox, dead letters, journal (default: data)
 SHOPFLOOR_API_KEY                          needed by the API to answer anybody but this machine
+SHOPFLOOR_HEALTH                           host:port of the health page and metrics of edge and ingest (default: none)
 """
 
 import argparse
@@ -18,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from cli.causes import first_cause
+from cli.health import edge_page, ingest_page
 from cli.plants import load_plant, unit_plans
 from cli.signals import stop_on_signal
 from devices.library import load as load_template
@@ -118,11 +122,12 @@ async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint]
         endpoints=endpoints,
     )
     print(f"{agent_id}: reading {len(plant.agents[agent_id].units)} units", flush=True)
-    return await _until_signal(agent.run())
+    async with edge_page(agent):
+        return await _until_signal(agent.run())
 
 
 def ingest(arguments: argparse.Namespace) -> int:
-    """Store what the agents send and keep the facts of the agents that match ``--agents``."""
+    """Store what the agents that match ``--agents`` send, and keep their facts; shared with other such processes."""
     plant = load_plant(arguments.plant)
     mine = [agent for agent in plant.agents if fnmatchcase(agent, arguments.agents)]
     if not mine:
@@ -140,19 +145,19 @@ async def _ingest(plant: Plant, agents: list[str]) -> int:
             INGEST,
         )
     store = historian()
-    units = {unit for agent in agents for unit in plant.agents[agent].units}
     try:
         service = IngestService(
             plant,
-            {path: plan for path, plan in unit_plans(plant).items() if path in units},
+            unit_plans(plant),
             store,
             access=access,
             dead_letters=data_folder() / "dead_letters.db",
             clock=SystemClock(),
-            agents=None if len(agents) == len(plant.agents) else agents,
+            shared=agents,
         )
-        print(f"ingest: serving {', '.join(agents)}, {len(units)} units", flush=True)
-        return await _until_signal(service.run())
+        print(f"ingest: ready to serve {', '.join(agents)}", flush=True)
+        async with ingest_page(service, store):
+            return await _until_signal(service.run())
     finally:
         store.close()
 

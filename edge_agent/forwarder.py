@@ -17,15 +17,25 @@ from edge_agent.unconfirmed import Unconfirmed
 from edge_agent.window import CreditWindow, Flight, batches
 from messaging.client import Message
 from messaging.payload import SampleMessage, Sequenced, encode
-from messaging.receipt import Receipt
+from messaging.receipt import Receipt, SeqRanges
 from shopfloor.clock import Clock
 from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import Instant
 
 log = logging.getLogger(__name__)
 
-LIVE_SAMPLES: Final = 20_000
-"""Unsent samples beyond this are a backlog: the newest then go first."""
+LIVE_SAMPLES: Final = 2_000
+"""Unsent samples beyond this are a backlog: the newest, and what comes from then on, go first. So many are sent in a
+moment."""
+FRESH_SAMPLES: Final = 500
+"""The newest of a backlog that go first."""
+REPLAYED_SAMPLES: Final = 20_000
+"""The same while time is made and not measured: order is then worth more than freshness."""
+TRIM_S: Final = 5.0
+"""What receipts settle is deleted together, this often: each deletion costs the card some pages. A kill before only
+makes it be sent again."""
+TRIM_SAMPLES: Final = 5_000
+"""As many are deleted at once."""
 CHUNK: Final = 2_000
 """Samples read from the outbox at a time."""
 
@@ -66,6 +76,7 @@ class Forwarder:
         window: CreditWindow | None = None,
         unfinished: Callable[[], Instant | None] = lambda: None,
         live_samples: int = LIVE_SAMPLES,
+        trim_s: float = TRIM_S,
     ) -> None:
         """``unfinished`` tells the oldest source time that is on its way into the outbox; ``live_samples`` is how many
         unsent samples are no backlog yet."""
@@ -76,21 +87,44 @@ class Forwarder:
         self._window = CreditWindow() if window is None else window
         self._unconfirmed = Unconfirmed(sender.agent)
         self._wake = asyncio.Event()
-        self._receipts: deque[Receipt] = deque()
+        self._settling, self._settling_samples = SeqRanges(), 0
+        self._trim_s, self._trimmed_ms, self._hurried = trim_s, -(10**9), False
         self._live: deque[Flight] = deque()
         self._backlog: deque[Flight] = deque()
         self._live_after = 0
         self._backlog_spans: deque[tuple[int, int]] = deque()
+        if len(outbox) > live_samples:  # what this run appends does not wait for what earlier ones left
+            self._live_after = outbox.last_seq
+            self._backlog_spans.append((0, outbox.last_seq))
         self.ignored_receipts = 0
-        """Receipts for another outbox, or for more than was sent."""
+        """Receipts for another outbox, or for what was never sent."""
+        self.receipt_ms: int | None = None
+        """When a receipt was last taken, on the clock's ``mono_ms``."""
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that no receipt has covered yet."""
+        return len(self._window)
 
     def notify(self) -> None:
         """There are new samples in the outbox."""
         self._wake.set()
 
     def receive(self, receipt: Receipt) -> None:
-        """Take a receipt; it is worked off by ``run``."""
-        self._receipts.append(receipt)
+        """Take a receipt: what it settles is off the way now, and off the disk soon."""
+        if not self._outbox.accepts(receipt):
+            self._ignore(receipt)
+            return
+        self.receipt_ms = self._clock.mono_ms()
+        taken = self._window.settle(receipt)
+        self._unconfirmed.confirmed(taken)
+        self._settling.merge(receipt.settled())
+        self._settling_samples += taken.total()
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """From now on delete what is settled at once: somebody waits for an empty outbox."""
+        self._hurried = True
         self._wake.set()
 
     async def run(self, link: Link) -> None:
@@ -99,7 +133,8 @@ class Forwarder:
             await link.wait_connected()  # without a timeout: there is nothing else to do while offline
             self._wake.clear()
             try:
-                await self._settle()
+                if self._trim_in_ms() == 0:
+                    await self.trim()
                 await self._give_up()
                 busy = await self._send(link)
             except Backpressure as fault:  # the disk; the writer tells of it
@@ -108,26 +143,39 @@ class Forwarder:
             if not busy:
                 await self._rest()
 
-    async def _rest(self) -> None:
-        """Until something has come, or a message is due again."""
-        due = self._window.next_due_ms()
-        pause = None if due is None else max(0, due - self._clock.mono_ms()) / 1000
+    async def trim(self) -> None:
+        """Delete what is settled. Raises Backpressure, and forgets nothing then."""
+        settling, count = self._settling, self._settling_samples
+        if settling == SeqRanges():
+            return
+        self._settling, self._settling_samples = SeqRanges(), 0
         try:
-            async with asyncio.timeout(pause):
+            await self._disk.run(self._outbox.confirm, Receipt(self._outbox.outbox_id, settling.upto, settling.above))
+        except Backpressure:
+            self._settling.merge(settling)
+            self._settling_samples += count
+            raise
+        self._trimmed_ms = self._clock.mono_ms()
+        self._settled()
+
+    def _trim_in_ms(self) -> int | None:
+        """How long what is settled may still wait for its deletion; None when there is nothing."""
+        if self._settling == SeqRanges():
+            return None
+        if self._hurried or self._settling_samples >= TRIM_SAMPLES:
+            return 0
+        return max(0, self._trimmed_ms + int(self._trim_s * 1000) - self._clock.mono_ms())
+
+    async def _rest(self) -> None:
+        """Until something has come, or a message is due again, or something is to be deleted."""
+        due, trim = self._window.next_due_ms(), self._trim_in_ms()
+        waits = [] if due is None else [max(0, due - self._clock.mono_ms())]
+        waits += [] if trim is None else [trim]
+        try:
+            async with asyncio.timeout(min(waits) / 1000 if waits else None):
                 await self._wake.wait()
         except TimeoutError:
             return
-
-    async def _settle(self) -> None:
-        while self._receipts:
-            receipt = self._receipts[0]
-            if self._outbox.accepts(receipt):
-                await self._disk.run(self._outbox.confirm, receipt)
-                self._unconfirmed.confirmed(self._window.settle(receipt))
-                self._settled()
-            else:
-                self._ignore(receipt)
-            self._receipts.popleft()
 
     def _ignore(self, receipt: Receipt) -> None:
         self.ignored_receipts += 1
@@ -187,8 +235,9 @@ class Forwarder:
     async def _refill(self) -> None:
         last = self._outbox.last_seq
         if last - self._live_after > self._live_samples:
-            self._backlog_spans.append((self._live_after, last))
-            self._live_after = last
+            fresh = max(self._live_after, last - FRESH_SAMPLES)
+            self._backlog_spans.append((self._live_after, fresh))
+            self._live_after = fresh
         if not self._live and last > self._live_after and self._window.credit(backlog=False):
             self._live.extend(await self._read(self._live_after, last, backlog=False))
         if not self._backlog and self._backlog_spans and self._window.credit(backlog=True) > 0:

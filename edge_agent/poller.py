@@ -9,7 +9,8 @@ from edge_agent.cycle import Cycle
 from edge_agent.device_health import Change, DeviceHealth
 from edge_agent.driver import Driver
 from edge_agent.schedule import Schedule
-from shopfloor.clock import Clock
+from edge_agent.source_clock import SourceClock, Stamp
+from shopfloor.clock import Clock, Trust
 from shopfloor.errors import DeviceError, DeviceRefused
 from shopfloor.instant import MINUTE, Instant
 from shopfloor.sample import Sample
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 NEVER: Instant = 2**62
 RESUME_MS = MINUTE
-"""A unit whose last sample is at most this far ahead of the clock waits for it; beyond, the outbox holds back."""
+"""A virtual clock that starts a little before the unit's last sample waits until it has passed."""
 
 
 @dataclass(slots=True)
@@ -33,19 +34,21 @@ class Poller:
     cycle: Cycle
     driver: Driver
     clock: Clock
-    hand_over: Callable[[Sample], None]
+    source: SourceClock
+    hand_over: Callable[[Sample, Stamp], None]
     health: DeviceHealth = field(init=False)
     after: Instant | None = None
     """Source time of the unit's last sample before this boot."""
     schedule: Schedule | None = None
     """None until it runs."""
-    reading_since: Instant | None = None
-    """Source time of the cycle that is under way; None between cycles."""
+    reading: Stamp | None = None
+    """The stamp of the cycle that is under way; None between cycles."""
     last: Sample | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when ``run`` has ended."""
     _stop_at: Instant = NEVER
     _asleep: bool = False
+    _shifts: int = 0
     _task: "asyncio.Task[object] | None" = None
 
     def __post_init__(self) -> None:
@@ -69,19 +72,36 @@ class Poller:
 
     async def _poll(self) -> None:
         self.schedule = Schedule.starting(self._begin(), self.scan_ms)
-        while self.schedule.tick < self._stop_at:
-            self._asleep = True
-            await self.clock.sleep_until(self.schedule.tick)
-            self._asleep = False
-            self.reading_since = self.clock.now()
-            self.last = await self._sample(self.reading_since)
-            self.hand_over(self.last)
-            self.reading_since = None
-            self.schedule.advance(self.clock.now())
+        while await self._tick(self.schedule) < self._stop_at:
+            self.reading = self.source.stamp()
+            self.last = await self._sample(self.reading.time)
+            self.hand_over(self.last, self.reading)
+            self.reading = None
+            if self._shifts == self.source.shifts:
+                self.schedule.advance(self.source.now())
+            else:
+                self._restart(self.schedule)
+
+    async def _tick(self, schedule: Schedule) -> Instant:
+        """Wait for the next tick, unless none is to be served any more; returns it."""
+        self._asleep = True
+        while schedule.tick < self._stop_at and (wait := schedule.tick - self.source.now()) > 0:
+            if self._shifts == self.source.shifts:
+                await self.clock.sleep_until(self.clock.now() + wait)
+            if self._shifts != self.source.shifts:
+                self._restart(schedule)
+        self._asleep = False
+        return schedule.tick
+
+    def _restart(self, schedule: Schedule) -> None:
+        """Source time went over to another offset: the ticks do, too."""
+        self._shifts = self.source.shifts
+        schedule.restart(self.source.now())
 
     def _begin(self) -> Instant:
-        now = self.clock.now()
-        if self.after is not None and now <= self.after <= now + RESUME_MS:
+        now = self.source.now()
+        self._shifts = self.source.shifts
+        if self.after is not None and now <= self.after <= now + RESUME_MS and self.source.trust is Trust.SYNCED:
             return self.after + 1
         return now
 

@@ -25,16 +25,15 @@ class Schedule:
         return cls(period_ms, ceil_to(now, period_ms))
 
     def advance(self, now: Instant) -> Instant:
-        """The tick after the one just served, at ``now``: never a passed one.
-
-        A clock that was set back makes the schedule start again at ``now``; one that was set forward looks like
-        missed ticks, as it should: the time in between has no samples.
-        """
+        """The tick after the one just served, at ``now``: never a passed one."""
         following = self.tick + self.period_ms
-        if now < self.tick:
-            following = ceil_to(now, self.period_ms)
-        elif now > following:
+        if now > following:
             self.missed += (now - following - 1) // self.period_ms + 1
             following = ceil_to(now, self.period_ms)
         self.tick = following
         return following
+
+    def restart(self, now: Instant) -> Instant:
+        """Time has become another: the first tick that is not before ``now`` comes next, and none was missed."""
+        self.tick = ceil_to(now, self.period_ms)
+        return self.tick

@@ -1,15 +1,17 @@
 """Samples -> messages: which messages are on the way, when to send one again, when to give one up. Pure.
 
 At most ``size`` messages are unconfirmed at a time. A message that no receipt covers is due again after a pause that
-doubles up to a cap. Giving up needs proof that the other side works: only a resend after which a message sent *later*
-was settled counts as a strike, so that no outage, however long, sets a sample aside.
+doubles up to a cap. While nothing at all is settled - nobody writes receipts - one message is sent as a probe and the
+others rest, so that no broker is filled with copies. Giving up needs proof that the other side works: only a resend
+after which a message sent *later* was settled counts as a strike, so that no outage, however long, sets a sample aside.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edge_agent.outbox import StoredSample
+from edge_agent.outbox_row import StoredSample
 from messaging.receipt import Receipt
 
 WINDOW: Final = 32
@@ -43,6 +45,8 @@ class CreditWindow:
         self._flights: list[Flight] = []
         self._order = 0
         self._settled_order = 0
+        self._unanswered = 0
+        self._probe_ms = 0
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -56,20 +60,24 @@ class CreditWindow:
         """The flight leaves at ``now_ms``, for the first time or again."""
         if flight.sends == 0:
             self._flights.append(flight)
-        elif self._settled_order > flight.order:
-            flight.strikes += 1
+        else:
+            self._unanswered += 1
+            flight.strikes += self._settled_order > flight.order
         self._order += 1
         flight.order = self._order
-        flight.due_ms = now_ms + min(self._first_pause_ms << min(flight.sends, 10), LONGEST_PAUSE_MS)
+        pause_ms = min(self._first_pause_ms << min(flight.sends, 10), LONGEST_PAUSE_MS)
+        flight.due_ms, self._probe_ms = now_ms + pause_ms, now_ms + pause_ms
         flight.sends += 1
 
     def failed(self, flight: Flight, now_ms: int) -> None:
         """The flight may not have reached the broker: it is due soon."""
         flight.due_ms = now_ms + FAILED_PAUSE_MS
+        self._probe_ms = min(self._probe_ms, flight.due_ms)
+        self._unanswered -= flight.sends > 1
 
-    def settle(self, receipt: Receipt) -> set[str]:
-        """Take from the window what the receipt covers, sample by sample; returns whose samples it covered (units)."""
-        settled, units = receipt.settled(), set[str]()
+    def settle(self, receipt: Receipt) -> Counter[str]:
+        """Take from the window what the receipt covers, sample by sample; returns how many of each unit."""
+        settled, taken = receipt.settled(), Counter[str]()
         for flight in self._flights:
             before, unit = len(flight.samples), flight.samples[0].sample.unit
             if flight.samples[-1].seq <= receipt.upto:
@@ -77,14 +85,18 @@ class CreditWindow:
             else:
                 flight.samples = [stored for stored in flight.samples if stored.seq not in settled]
             if len(flight.samples) < before:
+                taken[unit] += before - len(flight.samples)
                 self._settled_order = max(self._settled_order, flight.order)
-                units.add(unit)
+                self._unanswered = 0
         self._flights = [flight for flight in self._flights if flight.samples]
-        return units
+        return taken
 
     def overdue(self, now_ms: int) -> list[Flight]:
-        """The flights to send again, longest on the way first."""
-        return sorted((flight for flight in self._flights if flight.due_ms <= now_ms), key=lambda flight: flight.order)
+        """The flights to send again, longest on the way first; in a silence only one, and that after a pause."""
+        due = sorted((flight for flight in self._flights if flight.due_ms <= now_ms), key=lambda flight: flight.order)
+        if not self._silent():
+            return due
+        return due[:1] if self._probe_ms <= now_ms else []
 
     def struck_out(self) -> list[Flight]:
         """The flights to give up."""
@@ -96,7 +108,12 @@ class CreditWindow:
 
     def next_due_ms(self) -> int | None:
         """When the next flight is due; None with nothing on the way."""
-        return min((flight.due_ms for flight in self._flights), default=None)
+        due = min((flight.due_ms for flight in self._flights), default=None)
+        return due if due is None or not self._silent() else max(due, self._probe_ms)
+
+    def _silent(self) -> bool:
+        """Each message was sent again, and nothing has been settled since."""
+        return self._unanswered >= max(1, len(self._flights))
 
 
 MAX_BATCH_SAMPLES: Final = 500

@@ -17,6 +17,7 @@ MAX_TEXT: Final = 16_384
 """Characters of a text field or tag value."""
 
 _FLOAT: Final = frozenset({float})
+_BEFORE_A_SIGN = re.compile(r"\\[,= ]")
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -32,13 +33,25 @@ def _tags_fault(measurement: str, tags: tuple[tuple[str, str], ...]) -> str | No
     keys = TAG_KEYS[measurement]
     if {key for key, _ in tags} != set(keys):
         return f"tags of {measurement} are {', '.join(keys)}"
-    for key, value in tags:
-        if not isinstance(value, str) or not value:
-            return f"tag {key} is empty"
-        if value.endswith("\\"):
-            return f"tag {key} ends in a backslash"
-        if reason := _text_fault(f"tag {key}", value):
-            return reason
+    return next(filter(None, (tag_fault(key, value) for key, value in tags)), None)
+
+
+def tag_fault(key: str, value: str) -> str | None:
+    """Why no point can have this tag value; None when it can."""
+    if not isinstance(value, str) or not value:
+        return f"tag {key} is empty"
+    return backslash_fault(f"tag {key}", value) or _text_fault(f"tag {key}", value)
+
+
+def backslash_fault(what: str, name: str) -> str | None:
+    """Why a name with backslashes cannot stand in line protocol, which has no escape for them; None when it can.
+
+    An InfluxDB 1.x takes the sign that follows for an end, and then even the next line for a part of this one.
+    """
+    if name.endswith("\\"):
+        return f"{what} ends in a backslash"
+    if _BEFORE_A_SIGN.search(name):
+        return f"{what} has a backslash before a comma, an equals sign or a space"
     return None
 
 
@@ -62,12 +75,12 @@ def fields_fault(point: Point) -> str | None:
     return None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _are_numbers(measurement: str, names: tuple[str, ...]) -> bool:
     return all(_is_text_field(measurement, name) is False for name in names)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _is_text_field(measurement: str, name: str) -> bool | None:
     return is_text(name) if knows_field(measurement, name) else None
 

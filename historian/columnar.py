@@ -58,7 +58,7 @@ def decode(unit: str, times: str, rows: str) -> SampleColumns:
     """
     stamps = np.array(_times.decode(f"[{times}]"), dtype=np.int64)
     values, texts = _parsed(rows, len(stamps))
-    return _in_order(_columns(unit, stamps, values, texts))
+    return _in_order(of_cells(unit, stamps, values, texts))
 
 
 def interleaved(unit: str, parts: Sequence[SampleColumns]) -> SampleColumns:
@@ -140,7 +140,11 @@ def _decoder(names: tuple[str, ...]) -> "msgspec.json.Decoder[list[Any]]":
     return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
 
-def _columns(unit: str, times: Times, values: dict[str, Values], texts: dict[str, list[str | None]]) -> SampleColumns:
+def of_cells(unit: str, times: Times, values: dict[str, Values], texts: dict[str, list[str | None]]) -> SampleColumns:
+    """Columns of cells by field: numbers, NaN where a sample has none, and texts, None where it has none.
+
+    Only fields that some sample has; both mappings become the answer's.
+    """
     statuses = texts.pop(STATUS, None)
     heard = {tag: ~np.isnan(column) for tag, column in values.items()}
     for tag, cells in texts.items():

@@ -60,7 +60,7 @@ class FactColumns:
         for row, point in enumerate(given):
             for name, value in point.fields.items():
                 table[names[name], row] = value
-        series = [_series(point.tags) for point in given]
+        series = [series_of(point.tags) for point in given]
         return cls.in_order(
             series, range(len(given)), [point.time for point in given], dict(zip(names, table, strict=True))
         )
@@ -111,7 +111,7 @@ class FactTable:
             table[: block.shape[1], low : low + len(block)] = block.T
             low += len(block)
         owners = np.repeat(np.arange(len(self._numbers)), self._lengths)
-        series = [_series(tags(number)) for number in self._numbers]
+        series = [series_of(tags(number)) for number in self._numbers]
         return FactColumns.in_order(series, owners, times, dict(zip(self._names, table, strict=True)))
 
     def _decoded(self, rows: str) -> list[Any]:
@@ -132,5 +132,6 @@ def _decoder(names: tuple[str, ...]) -> "msgspec.json.Decoder[list[Any]]":
     return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
 
-def _series(tags: Mapping[str, str]) -> FactSeries:
+def series_of(tags: Mapping[str, str]) -> FactSeries:
+    """Whose facts have these tags."""
     return FactSeries(unit_of(tags), tags[SHIFT], tags[PRODUCT])

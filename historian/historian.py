@@ -30,7 +30,8 @@ class Historian(Protocol):
           dirty interval that they cause, while an interval is marked done by a call of its own, made after the
           facts were accepted.
         - A ``dirty`` or ``statements`` point with an ``id_text`` is rejected when another's is stored at its identity
-          (``schema.IDENTITY``): what one process said, another can never overwrite.
+          (``schema.IDENTITY``): what one process said, another can never overwrite. A store that cannot compare and
+          set keeps both when two write at one moment, and rejects the later of all others.
         - When the store can take only a part now, the rest is neither accepted nor rejected (``WriteReport.kept``)
           and must be written again. When it can take nothing now (locked, disk full) it raises Backpressure; then
           all points must be written again. Trying again is always harmless.

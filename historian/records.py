@@ -70,6 +70,8 @@ class AgentWatermark:
     """Oldest source time that the outbox still holds: before it, nothing more can come."""
     rejected: int
     """Samples of this outbox that were settled without a place in the store, so far."""
+    heard: Instant | None = None
+    """When its last message came, by the ingest clock; None for an outbox that sends none."""
 
 
 @lru_cache(maxsize=4_096)
@@ -97,7 +99,7 @@ def latest_query(measurement: str, enterprise: str, unit: str, before: Instant |
 
 def sample_point(enterprise: str, sample: Sample) -> Point:
     """A sample as a point. An integer beyond 2^53 stays one, for the store to reject."""
-    fields: dict[str, Number | str] = {tag: _stored(value) for tag, value in sample.values.items()}
+    fields = _exact(sample.values) or {tag: _stored(value) for tag, value in sample.values.items()}
     if sample.status:
         fields[schema.STATUS] = _status_text(sample.status)
     return Point(Measurement.SAMPLES, unit_tags(enterprise, sample.unit), sample.time, fields)
@@ -110,8 +112,21 @@ def point_sample(point: Point) -> Sample:
     return Sample(unit=unit_of(point.tags), time=point.time, values=values, status=status)
 
 
+_NUMBERS = frozenset({int, float})
+
+
+def _exact(values: Mapping[str, Value]) -> dict[str, Number | str] | None:
+    """All values as floats, at once; None unless they are numbers of which none loses anything."""
+    numbers = values.values()
+    if not values or not _NUMBERS.issuperset(map(type, numbers)):
+        return None
+    if min(numbers) < -EXACT or max(numbers) > EXACT:  # type: ignore[operator]
+        return None
+    return dict(zip(values, map(float, numbers), strict=True))
+
+
 def _stored(value: Value) -> Number | str:
-    if isinstance(value, int):
+    if type(value) is int:
         return float(value) if abs(value) <= EXACT else value
     return value
 
@@ -352,13 +367,41 @@ def _prefixed(point: Point, prefix: str) -> Elements:
 def watermark_point(watermark: AgentWatermark) -> Point:
     """An agent's watermark as a point."""
     tags = {schema.AGENT: watermark.agent, schema.OUTBOX: watermark.outbox}
-    fields = {schema.LEDGER_OLDEST: float(watermark.oldest_t), schema.LEDGER_REJECTED: float(watermark.rejected)}
+    fields: dict[str, Number | str] = {
+        schema.LEDGER_OLDEST: float(watermark.oldest_t),
+        schema.LEDGER_REJECTED: float(watermark.rejected),
+    }
+    if watermark.heard is not None:
+        fields[schema.LEDGER_HEARD] = float(watermark.heard)
     return Point(Measurement.LEDGER, tags, watermark.time, fields)
 
 
-def edge_ledger_point(agent: str, outbox: str, time: Instant, counts: Mapping[str, int]) -> Point:
-    """An agent's side of the ledger (fields of ``AgentLedger``) beside its watermark of the same minute."""
-    fields = {name: float(count) for name, count in counts.items()}
+def edge_ledger_point(
+    agent: str,
+    outbox: str,
+    time: Instant,
+    counts: Mapping[str, int],
+    *,
+    told: Instant | None = None,
+    moved: Instant | None = None,
+) -> Point:
+    """An agent's side of the ledger (fields of ``AgentLedger``) beside its watermark of the same minute.
+
+    ``told`` is when the agent said so, ``moved`` when ``confirmed`` was last seen to grow; None: not known.
+    """
+    fields: dict[str, Number | str] = {name: float(count) for name, count in counts.items()}
+    times = {schema.LEDGER_TOLD: told, schema.LEDGER_MOVED: moved}
+    fields.update({name: float(instant) for name, instant in times.items() if instant is not None})
+    return Point(Measurement.LEDGER, {schema.AGENT: agent, schema.OUTBOX: outbox}, time, fields)
+
+
+def dead_letters_point(
+    agent: str, outbox: str, time: Instant, letters: Mapping[str, int], rejected: int | None
+) -> Point:
+    """Dead letters of one outbox by reason, zeros too; ``rejected`` are the samples among them, None for no sample."""
+    fields: dict[str, Number | str] = {f"{schema.LEDGER_DEAD}{reason}": float(n) for reason, n in letters.items()}
+    if rejected is not None:
+        fields[schema.LEDGER_REJECTED] = float(rejected)
     return Point(Measurement.LEDGER, {schema.AGENT: agent, schema.OUTBOX: outbox}, time, fields)
 
 
@@ -370,6 +413,7 @@ def point_watermark(point: Point) -> AgentWatermark:
         time=point.time,
         oldest_t=int(_number(point, schema.LEDGER_OLDEST)),
         rejected=int(_number(point, schema.LEDGER_REJECTED)),
+        heard=int(_number(point, schema.LEDGER_HEARD)) if schema.LEDGER_HEARD in point.fields else None,
     )
 
 

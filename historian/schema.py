@@ -61,6 +61,8 @@ class Origin(StrEnum):
     """A person's statement."""
     REDERIVE = "rederive"
     """Somebody asked for it: the plan changed."""
+    REPLAY = "replay"
+    """New samples that another process than the unit's ingest stored: replayed dead letters."""
 
 
 ORIGIN: Final = "origin"
@@ -142,6 +144,16 @@ REVISION_AFTER: Final = "after_"
 
 LEDGER_OLDEST: Final = "oldest_t"
 LEDGER_REJECTED: Final = "rejected"
+LEDGER_DEAD: Final = "dead_"
+"""Prefix of the dead letters by reason, e.g. ``dead_unknown_unit``."""
+LEDGER_TOLD: Final = "told_t"
+"""Instant of the ingest clock at which the agent told the counts of this point."""
+LEDGER_HEARD: Final = "heard_t"
+"""The same of its last message with samples."""
+LEDGER_MOVED: Final = "moved_t"
+"""When ``confirmed`` was last seen to grow: a receipt had arrived."""
+NOBODY: Final = "-"
+"""Agent of what belongs to no agent of the plant; no agent can have this id."""
 
 
 def _fact_fields() -> Iterator[str]:
@@ -189,7 +201,9 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.STATEMENTS: _STATEMENT_FIELDS,
     Measurement.KPI_PUBLISHED: None,
     Measurement.REVISIONS: _REVISION_FIELDS,
-    Measurement.LEDGER: frozenset({LEDGER_OLDEST, *(field.name for field in fields(AgentLedger))}),
+    Measurement.LEDGER: frozenset(
+        {LEDGER_OLDEST, LEDGER_TOLD, LEDGER_HEARD, LEDGER_MOVED, *(field.name for field in fields(AgentLedger))}
+    ),
 }
 """Measurement -> its fields; None where any well-formed name is one."""
 
@@ -202,6 +216,8 @@ def is_text(field: str) -> bool:
 def knows_field(measurement: str, field: str) -> bool:
     """Whether ``field`` may stand on points of a known measurement."""
     fixed = FIELDS[measurement]
+    if measurement == Measurement.LEDGER and field.startswith(LEDGER_DEAD):
+        return NAME.fullmatch(field) is not None and not is_text(field)
     if fixed is not None:
         return field in fixed
     return NAME.fullmatch(field) is not None and field != "time" and field not in TAG_KEYS[measurement]

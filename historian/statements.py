@@ -65,11 +65,14 @@ def _of_unit(enterprise: str, unit: str) -> Query:
 
 
 def _stamp_of(historian: Historian, enterprise: str, statement: Statement) -> Instant:
-    """Where the statement stands already, else where it was made."""
+    """Where the statement stands already, else the first free millisecond since it was made."""
+    free = statement.made_at
     for point in historian.read(unit_query(Measurement.STATEMENTS, enterprise, statement.unit, statement.made_at)):
         if point_statement(point).id == statement.id:
             return point.time
-    return statement.made_at
+        if point.time == free:
+            free += 1
+    return free
 
 
 def _dirty(enterprise: str, statement: Statement, stamp: Instant, touched: tuple[Instant, Instant]) -> Point:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 5_000
 """Points in one write, about."""
+_SAMPLES: Final = frozenset({Origin.INGEST, Origin.REPLAY})
+"""What brings new samples."""
 
 
 @dataclass(slots=True)
@@ -130,8 +132,8 @@ def _changes(derivation: UnitDerivation, taken: Sequence[Dirty]) -> Iterator[tup
 
     A statement counts only from its own turn on, so that every revision has its own cause.
     """
-    fed = [dirty for dirty in taken if dirty.origin is Origin.INGEST]
-    told = sorted((dirty for dirty in taken if dirty.origin is not Origin.INGEST), key=lambda each: each.stamp)
+    fed = [dirty for dirty in taken if dirty.origin in _SAMPLES]
+    told = sorted((dirty for dirty in taken if dirty.origin not in _SAMPLES), key=lambda each: each.stamp)
     if told:
         derivation.statements.load()
         derivation.forget_facts()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from historian.historian import Historian
 from historian.records import Dirty
@@ -25,6 +25,7 @@ from shopfloor.fact import Fact
 from shopfloor.instant import Instant
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SHARE: Final = 0.0007
 """Seconds of CPU that live facts may cost per unit and second: after a pass the engine rests accordingly ..."""
@@ -35,6 +36,8 @@ MAX_REST_S: Final = 10.0
 BACKLOG_S: Final = 0.05
 """A pass that cost more CPU per unit worked on a backlog: the engine rests a third of its time, so that ingest goes on
 beside."""
+SWEEPS_S: Final = (15.0, 60.0, 300.0)
+"""So long after a unit was taken over it is looked at again: the process that had it may have stored a last batch."""
 POLL_S: Final = 1.0
 """How often the store is asked for statements that other processes put."""
 
@@ -72,7 +75,10 @@ class FactsEngine:
         self._stored_watermark = stored_watermark
         self._units = {path: UnitDerivation(historian, plan, enterprise) for path, plan in plans.items()}
         self._progress = {path: _Progress([]) for path in plans}
-        self._elsewhere = Elsewhere(historian, enterprise, frozenset(plans))
+        self._elsewhere = Elsewhere(historian, enterprise)
+        self._sweeps: dict[str, list[float]] = {}
+        self._passing = asyncio.Lock()
+        self._under_way: DerivationPass | None = None
         self._work, self._idle, self._hurry = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._polled_at = self._next_at = 0.0
@@ -87,11 +93,44 @@ class FactsEngine:
 
     async def resume(self) -> None:
         """Take up the dirty intervals that an earlier process left; call once, before ``run``."""
-        for unit, progress in self._progress.items():
-            found = await asyncio.to_thread(left_behind, self._historian, self._enterprise, unit)
-            since = min((dirty.stamp for dirty in found if dirty.origin is Origin.INGEST), default=None)
-            progress.final_before = await asyncio.to_thread(self._stored_watermark, unit, since)
+        for unit in list(self._progress):
+            await self._take_up(unit)
+
+    async def take(self, plans: Mapping[str, UnitPlan]) -> None:
+        """Own these units, too: take up what another process left of them."""
+        for unit, plan in plans.items():
+            self._units[unit] = UnitDerivation(self._historian, plan, self._enterprise)
+            self._progress[unit] = _Progress([])
+            now = time.monotonic()
+            self._sweeps[unit] = [now + later_s for later_s in SWEEPS_S]
+            await self._take_up(unit)
+
+    async def leave(self, units: Iterable[str]) -> None:
+        """Own these units no more; returns when nothing of them is being derived or written."""
+        gone = set(units)
+        if self._under_way is not None and any(each.derivation.unit in gone for each in self._under_way.owed):
+            self._under_way.stop()
+        async with self._passing:
+            for unit in gone & self._units.keys():
+                del self._units[unit], self._progress[unit]
+                self._sweeps.pop(unit, None)
+
+    async def _take_up(self, unit: str) -> None:
+        found = await self._insist(lambda: left_behind(self._historian, self._enterprise, unit))
+        since = min((dirty.stamp for dirty in found if dirty.origin is Origin.INGEST), default=None)
+        final_before = await self._insist(lambda: self._stored_watermark(unit, since))
+        if unit in self._progress:
+            self._progress[unit].final_before = final_before
             self.notify(found)
+
+    async def _insist(self, call: Callable[[], T]) -> T:
+        """What a blocking call gives, as soon as the store can be asked."""
+        while True:
+            try:
+                return await asyncio.to_thread(call)
+            except Backpressure as busy:
+                self._note_delay(busy)
+                await asyncio.sleep(busy.retry_after_s)
 
     def notify(self, dirties: Iterable[Dirty]) -> None:
         """Intervals whose dirty points are stored, with what caused them. Units of other engines are passed over."""
@@ -139,15 +178,25 @@ class FactsEngine:
         if time.monotonic() < self._polled_at + POLL_S:
             return 0.0
         try:
-            found, others = await asyncio.to_thread(self._elsewhere.look)
+            found, others = await asyncio.to_thread(self._elsewhere.look, frozenset(self._units))
+            found += await asyncio.to_thread(self._swept)
         except Backpressure as busy:
             self._note_delay(busy)
             return busy.retry_after_s
         self._polled_at = time.monotonic()
-        for unit in others:
+        for unit in others & self._units.keys():
             self._units[unit].forget_facts()
-        self.notify(dirty for dirty in found if dirty not in self._progress[dirty.unit].pending)
+        self.notify(dirty for dirty in found if dirty not in self._pending(dirty.unit))
         return 0.0
+
+    def _swept(self) -> list[Dirty]:
+        """What is open of the units that were taken over a while ago (blocking)."""
+        found: list[Dirty] = []
+        for unit, due in list(self._sweeps.items()):
+            if due and time.monotonic() >= due[0]:
+                found += left_behind(self._historian, self._enterprise, unit)
+                due.pop(0)
+        return found
 
     def _owed(self) -> list[str]:
         return [unit for unit, progress in self._progress.items() if progress.pending]
@@ -157,10 +206,15 @@ class FactsEngine:
         return [unit for unit in self._owed() if any(each.origin is not Origin.INGEST for each in self._pending(unit))]
 
     def _pending(self, unit: str) -> list[Dirty]:
-        return self._progress[unit].pending
+        progress = self._progress.get(unit)
+        return [] if progress is None else progress.pending
 
     async def _pass(self, units: Iterable[str]) -> tuple[float, float]:
         """Derive these units; the seconds to wait when the store was busy, else 0, and the seconds of CPU spent."""
+        async with self._passing:
+            return await self._pass_over([unit for unit in units if unit in self._units])
+
+    async def _pass_over(self, units: Iterable[str]) -> tuple[float, float]:
         owed: list[Owed] = []
         for unit in units:
             progress = self._progress[unit]
@@ -169,8 +223,9 @@ class FactsEngine:
         marks = {each.derivation.unit: self._watermark(each.derivation.unit) for each in owed}
         retry_s = cpu_s = 0.0
         if owed:
-            work = DerivationPass(self._historian, self._enterprise, owed, self._clock.now())
+            self._under_way = work = DerivationPass(self._historian, self._enterprise, owed, self._clock.now())
             retry_s = await self._in_thread(work)
+            self._under_way = None
             cpu_s = work.cpu_s
             self._settle_accounts(work, marks)
             if self._delayed and not retry_s:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -49,6 +50,8 @@ class DeadLetter:
     agent: str | None = None
     outbox: str | None = None
     seq: int | None = None
+    clock: Trust | None = None
+    """What the message said of its sender's clock; None where that cannot be read."""
 
     @property
     def identity(self) -> str:
@@ -80,6 +83,12 @@ class Judgement:
         """Seqs of the samples that became dead letters."""
         return (letter.seq for letter in self.letters if letter.seq is not None)
 
+    @property
+    def settled(self) -> list[int]:
+        """Seqs of all its samples, once the good ones are stored and the letters kept."""
+        good = [sequenced.seq for sequenced in self.good]
+        return [*self.settled_without_store, *good] if self.letters else good
+
 
 class Judge:
     """Judges messages by one plant file."""
@@ -88,6 +97,7 @@ class Judge:
         self._enterprise = plant.enterprise
         self._owners = {unit: agent.id for agent in plant.agents.values() for unit in agent.units}
         self._units = frozenset(plant.units)
+        self._known = lru_cache(maxsize=4_096)(self._refusal)
 
     def judge(self, topic: str, payload: bytes, now: Instant) -> Judgement:
         """Tell good from bad; never raises for what a message may contain. ``now`` is the time of arrival."""
@@ -104,19 +114,22 @@ class Judge:
     def _each(self, place: SampleTopic, decoded: Decoded, now: Instant) -> Judgement:
         message = decoded.message
         source = Source(message.agent, message.outbox)
+        everywhere = self._known(place, message.clock)
+        newest = max([sequenced.sample.time for sequenced in message.samples], default=0)
+        if everywhere is None and newest <= now + FUTURE_MS and not decoded.refused:
+            return Judgement(str(place), source, message.low, message.oldest_t, message.samples, ())
         good: list[Sequenced] = []
         letters = [
-            _letter(place, source, refused.seq, refused.raw, refused.reason, refused.detail, now)
+            _letter(place, source, refused.seq, refused.raw, refused.reason, refused.detail, now, message.clock)
             for refused in decoded.refused
         ]
-        everywhere = self._refusal(place, message.clock)
         for sequenced in message.samples:
             verdict = everywhere or _time_refusal(sequenced, now)
             if verdict is None:
                 good.append(sequenced)
             else:
                 raw = msgspec.json.encode(encode_sample(*sequenced))
-                letters.append(_letter(place, source, sequenced.seq, raw, *verdict, now))
+                letters.append(_letter(place, source, sequenced.seq, raw, *verdict, now, message.clock))
         return Judgement(str(place), source, message.low, message.oldest_t, tuple(good), tuple(letters))
 
     def _refusal(self, place: SampleTopic, clock: Trust) -> tuple[Refusal, str] | None:
@@ -141,7 +154,7 @@ def refused_by_store(judgement: Judgement, sequenced: Sequenced, reason: str, no
     """The letter for a good sample that the historian will never take."""
     place = SampleTopic.parse(judgement.topic)
     raw = msgspec.json.encode(encode_sample(*sequenced))
-    return _letter(place, judgement.source, sequenced.seq, raw, Refusal.REFUSED_BY_STORE, reason, now)
+    return _letter(place, judgement.source, sequenced.seq, raw, Refusal.REFUSED_BY_STORE, reason, now, Trust.SYNCED)
 
 
 def sample_identity(source: Source, seq: int) -> str:
@@ -182,7 +195,14 @@ def _whole(place: SampleTopic, payload: bytes, fault: MessageRejected, now: Inst
 
 
 def _letter(
-    place: SampleTopic, source: Source | None, seq: int | None, raw: bytes, reason: str, detail: str, now: Instant
+    place: SampleTopic,
+    source: Source | None,
+    seq: int | None,
+    raw: bytes,
+    reason: str,
+    detail: str,
+    now: Instant,
+    clock: Trust | None = None,
 ) -> DeadLetter:
     return DeadLetter(
         topic=str(place),
@@ -193,4 +213,5 @@ def _letter(
         agent=place.agent,
         outbox=source.outbox if source else None,
         seq=seq,
+        clock=clock,
     )

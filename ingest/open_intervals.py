@@ -21,7 +21,7 @@ _LOOKBACK: Final = 1 * HOUR
 def left_behind(historian: Historian, enterprise: str, unit: str) -> list[Dirty]:
     """The unit's open intervals of all origins, in order of their stamps."""
     found = [*_open_of_ingest(historian, enterprise, unit)]
-    for origin in (Origin.STATEMENT, Origin.REDERIVE):
+    for origin in (Origin.STATEMENT, Origin.REDERIVE, Origin.REPLAY):
         found += open_of(historian, enterprise, unit, origin)
     return sorted(found, key=lambda dirty: dirty.stamp)
 
@@ -46,31 +46,32 @@ def _open_of_ingest(historian: Historian, enterprise: str, unit: str) -> Iterabl
 class Elsewhere:
     """Looks for what other processes put since the last look."""
 
-    def __init__(self, historian: Historian, enterprise: str, units: frozenset[str]) -> None:
+    def __init__(self, historian: Historian, enterprise: str) -> None:
         self._historian = historian
         self._enterprise = enterprise
-        self._units = units
         self._seen: dict[Origin, Instant] = {}
         self._rederiving: dict[tuple[str, Instant], bool] = {}
 
-    def look(self) -> tuple[list[Dirty], set[str]]:
-        """Open intervals that statements caused, and the units whose facts another process rederives meanwhile.
+    def look(self, units: frozenset[str]) -> tuple[list[Dirty], set[str]]:
+        """Open intervals of these units that statements and replayed letters caused, and those whose facts another
+        process rederives.
 
         A rederivation finishes its own intervals; those of one that was killed are taken up by the next start.
         """
-        stated = [dirty for dirty in self._read(Origin.STATEMENT) if not dirty.done]
-        rederived = {(dirty.unit, dirty.stamp): dirty.done for dirty in self._read(Origin.REDERIVE)}
+        origins = (Origin.STATEMENT, Origin.REPLAY)
+        put = [dirty for origin in origins for dirty in self._read(origin, units) if not dirty.done]
+        rederived = {(dirty.unit, dirty.stamp): dirty.done for dirty in self._read(Origin.REDERIVE, units)}
         others = {
             unit for (unit, stamp), done in rederived.items() if not (done and self._rederiving.get((unit, stamp)))
         }
         self._rederiving = rederived
-        return stated, others
+        return put, others
 
-    def _read(self, origin: Origin) -> list[Dirty]:
+    def _read(self, origin: Origin, units: frozenset[str]) -> list[Dirty]:
         seen = self._seen.get(origin)
         where = {"enterprise": self._enterprise, ORIGIN: origin.value}
         query = Query(Measurement.DIRTY, where, None if seen is None else seen - _LOOKBACK)
         found = [point_dirty(point) for point in self._historian.read(query)]
         if found:
             self._seen[origin] = found[-1].stamp
-        return [dirty for dirty in found if dirty.unit in self._units]
+        return [dirty for dirty in found if dirty.unit in units]

@@ -7,20 +7,17 @@ what was not confirmed comes again, and writing it again changes nothing.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-import msgspec
-
 from historian.historian import Historian
 from historian.point import Point, Query
-from historian.records import AgentWatermark, Dirty, dirty_point, edge_ledger_point, sample_point, watermark_point
+from historian.records import AgentWatermark, Dirty, dirty_point, sample_point, watermark_point
 from historian.schema import Measurement
-from ingest.batcher import batches
+from ingest.batcher import gather
 from ingest.dead_letters import DeadLetters
-from ingest.ledger import IngestCounts
+from ingest.ledger import AgentReports, IngestCounts, tally_points
 from ingest.letter_log import LetterLog
 from ingest.liveness import Liveness, OutboxWatch
 from ingest.mapping import (
@@ -30,7 +27,6 @@ from ingest.mapping import (
     Source,
     dirty_spans,
     refused_by_store,
-    sample_identity,
     unreadable,
 )
 from ingest.receipts import MAX_SOURCES, ReceiptBook, ReceiptPublisher
@@ -50,6 +46,8 @@ MAX_BATCH: Final = 5_000
 """Samples in one write."""
 LINGER_S: Final = 0.02
 """How long a batch waits for company."""
+WRITERS: Final = 2
+"""Batches under way at a time: one is judged and encoded while the store works on the other."""
 KEPT_RETRY_S: Final = 0.5
 _LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
 
@@ -57,8 +55,11 @@ _LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
 class Port(Protocol):
     """The part of an ``MqttClient`` that the pipeline needs."""
 
-    def deliveries(self) -> AsyncIterator[Delivery]:
-        """Messages to be acknowledged."""
+    async def take(self, most: int) -> Sequence[Delivery]:
+        """At least one and at most ``most`` messages to be acknowledged; none when no more will come.
+
+        A call that is cancelled has taken nothing.
+        """
         ...
 
     async def publish(self, message: Message) -> None:
@@ -77,6 +78,11 @@ class Arrival:
     def weight(self) -> int:
         """Its share of a batch."""
         return self.judgement.weight if self.judgement else 1
+
+    @property
+    def agent(self) -> str:
+        """Whose topic it came on: every topic that we listen to ends in the agent's name."""
+        return self.delivery.message.topic.rpartition("/")[2]
 
 
 class Pipeline:
@@ -101,6 +107,7 @@ class Pipeline:
         self._port = port
         self._historian = historian
         self._enterprise = plant.enterprise
+        self._agents = frozenset(plant.agents)
         self._clock = clock
         self._letters = dead_letters
         self._on_dirty = on_dirty
@@ -112,8 +119,11 @@ class Pipeline:
         self._watch = OutboxWatch()
         self._letter_log = LetterLog()
         self._oldest: dict[Source, Instant] = {}
-        self._reports: dict[str, Point] = {}
+        self._last_heard: tuple[Source, int] | None = None
+        self._reports = AgentReports()
         self._stamp: Instant = 0
+        self._served: set[str] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
         self.newest: dict[str, Instant] = {}
         """Unit -> source time of the newest sample that this process stored."""
         self.counts = IngestCounts()
@@ -138,17 +148,45 @@ class Pipeline:
                 task.cancel()
             await asyncio.gather(receipts, consume, return_exceptions=True)
 
-    async def _consume(self) -> None:
-        latest = await self._insist(lambda: self._historian.read(_LATEST_DIRTY))
-        self._stamp = max((point.time for point in latest), default=0)
-        arrivals = batches(self._arrivals(), lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s)
-        async with aclosing(arrivals) as all_arrivals:
-            async for batch in all_arrivals:
-                await self._handle(batch)
+    def serve_none(self) -> None:
+        """Take the messages of no agents but those that ``serve`` names. Without this call: of all."""
+        self._served = set()
 
-    async def _arrivals(self) -> AsyncIterator[Arrival]:
-        async for delivery in self._port.deliveries():
-            yield Arrival(delivery, self._judged(delivery.message))
+    async def serve(self, agent: str) -> None:
+        """Take this agent's messages from now on."""
+        await self._go_on_from_what_is_stored()
+        if self._served is not None:
+            self._served.add(agent)
+
+    async def leave(self, agent: str) -> None:
+        """Take this agent's messages no more; returns when none of them is being stored."""
+        if self._served is not None:
+            self._served.discard(agent)
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _go_on_from_what_is_stored(self) -> None:
+        latest = await self._insist(lambda: self._historian.read(_LATEST_DIRTY))
+        self._stamp = max([self._stamp, *(point.time for point in latest)])
+
+    async def _consume(self) -> None:
+        await self._go_on_from_what_is_stored()
+        slots = asyncio.Semaphore(WRITERS)
+        async with asyncio.TaskGroup() as writing:
+            while True:
+                await slots.acquire()
+                batch = await gather(
+                    self._arrivals, lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s
+                )
+                if not batch:
+                    return
+                task = writing.create_task(self._handle(batch), name="batch")
+                self._under_way.add(task)
+                task.add_done_callback(self._under_way.discard)
+                task.add_done_callback(lambda _: slots.release())
+
+    async def _arrivals(self, most: int) -> Sequence[Arrival]:
+        return [Arrival(delivery, self._judged(delivery.message)) for delivery in await self._port.take(most)]
 
     # ------------------------------------------------------------ one message
 
@@ -171,13 +209,15 @@ class Pipeline:
             told = decode_state(message.payload)
         except MessageRejected as fault:
             return unreadable(message.topic, message.payload, fault, self._clock.now())
-        if told.ledger is not None and told.agent == agent:
-            minute = floor_to(self._clock.now(), MINUTE)
-            self._reports[agent] = edge_ledger_point(agent, told.outbox, minute, msgspec.structs.asdict(told.ledger))
+        if told.agent == agent:
+            self._reports.hear(told, self._clock.now(), kept=message.retain)
         return None
 
     def _hear_samples(self, source: Source) -> None:
         mono = self._clock.mono_ms()
+        if self._last_heard == (source, mono):
+            return
+        self._last_heard = source, mono
         self.liveness.heard(source.agent, mono)
         rivals = self._watch.rivals(source, mono)
         if rivals is not None:
@@ -191,7 +231,10 @@ class Pipeline:
 
     # ------------------------------------------------------------ one batch
 
-    async def _handle(self, batch: Sequence[Arrival]) -> None:
+    async def _handle(self, arrivals: Sequence[Arrival]) -> None:
+        batch = [arrival for arrival in arrivals if self._serves(arrival)]
+        if len(batch) < len(arrivals):
+            self._pass_over(arrivals)
         judgements = [arrival.judgement for arrival in batch if arrival.judgement is not None]
         await self._bury([letter for judgement in judgements for letter in judgement.letters])
         dirty = await self._store(judgements)
@@ -202,6 +245,16 @@ class Pipeline:
         if dirty:
             self._on_dirty(dirty)
 
+    def _serves(self, arrival: Arrival) -> bool:
+        return self._served is None or arrival.agent in self._served
+
+    def _pass_over(self, arrivals: Iterable[Arrival]) -> None:
+        """Another process has taken these agents over: they send again, to it, what no receipt covers."""
+        for arrival in arrivals:
+            if not self._serves(arrival):
+                self.counts.passed_over += 1
+                arrival.delivery.ack()
+
     async def _store(self, judgements: Sequence[Judgement]) -> list[Dirty]:
         """Write all good samples with the intervals they make dirty; returns those once everything has a verdict."""
         good = [(judgement, sequenced) for judgement in judgements for sequenced in judgement.good]
@@ -211,7 +264,8 @@ class Pipeline:
                 *(dirty_point(self._enterprise, interval) for interval in dirty),
                 *(sample_point(self._enterprise, sequenced.sample) for _, sequenced in good),
                 *await self._watermarks(judgements),
-                *self._taken_reports(),
+                *self._reports.take(),
+                *await self._tallies(),
             ]
         )
         verdicts = [(pair, rejected.pop(index, None)) for index, pair in enumerate(good, start=len(dirty))]
@@ -249,9 +303,9 @@ class Pipeline:
     async def _unbury(self, stored: Sequence[tuple[Judgement, Sequenced]]) -> None:
         """A sample that was refused before and is stored now is no longer a dead letter: the ledger counts it once."""
         self.counts.stored += len(stored)
-        if not stored or not await self._insist(self._letters.count):
+        if not stored:
             return
-        names = [sample_identity(judgement.source, one.seq) for judgement, one in stored if judgement.source]
+        names = [(judgement.source, one.seq) for judgement, one in stored if judgement.source]
         self.counts.rejected -= await self._insist(lambda: self._letters.withdraw(names))
 
     async def _insist(self, call: Callable[[], T]) -> T:
@@ -272,11 +326,15 @@ class Pipeline:
                 return result
 
     def _confirm(self, judgements: Iterable[Judgement]) -> None:
+        settled: defaultdict[Source, list[int]] = defaultdict(list)
+        low: dict[Source, int] = {}
         for judgement in judgements:
-            if judgement.source is not None:
-                seqs = [*judgement.settled_without_store, *(sequenced.seq for sequenced in judgement.good)]
-                self._book.settle(judgement.source, judgement.low, seqs)
-                self._publisher.owe(judgement.source)
+            if (source := judgement.source) is not None:
+                settled[source] += judgement.settled
+                low[source] = max(judgement.low, low.get(source, 0))
+        for source, seqs in settled.items():
+            self._book.settle(source, low[source], seqs)
+            self._publisher.owe(source)
 
     def _note_newest(self, judgements: Iterable[Judgement]) -> None:
         for judgement in judgements:
@@ -305,15 +363,17 @@ class Pipeline:
             if judgement.source is not None and judgement.oldest_t is not None:
                 oldest = max(judgement.oldest_t, self._oldest.get(judgement.source, 0))
                 seen[judgement.source] = self._oldest[judgement.source] = oldest
-        minute = floor_to(self._clock.now(), MINUTE)
+        now = self._clock.now()
         return [
-            watermark_point(AgentWatermark(*source, minute, oldest, await self._rejected(source)))
+            watermark_point(
+                AgentWatermark(*source, floor_to(now, MINUTE), oldest, await self._rejected(source), heard=now)
+            )
             for source, oldest in seen.items()
         ]
 
-    def _taken_reports(self) -> list[Point]:
-        reports, self._reports = self._reports, {}
-        return list(reports.values())
+    async def _tallies(self) -> list[Point]:
+        """The dead letters of outboxes where they have changed."""
+        return tally_points(await self._insist(lambda: self._letters.take_tallies(self._agents)), self._clock.now())
 
     async def _rejected(self, source: Source) -> int:
         return await self._insist(lambda: self._letters.rejected(source.agent, source.outbox))

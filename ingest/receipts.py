@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from ingest.mapping import Source
@@ -26,13 +26,12 @@ class ReceiptBook:
         self._max_sources = max_sources
         self._settled: OrderedDict[Source, SeqRanges] = OrderedDict()
 
-    def settle(self, source: Source, low: int, seqs: Iterable[int]) -> None:
+    def settle(self, source: Source, low: int, seqs: Sequence[int]) -> None:
         """Note that ``seqs`` are settled, and everything below ``low`` by the agent's own word."""
         settled = self._settled.setdefault(source, SeqRanges(limit=MAX_RANGES + 1))
         self._settled.move_to_end(source)
         settled.add(0, low - 1)
-        for seq in seqs:
-            settled.add(seq)
+        settled.add_all(seqs)
         if len(self._settled) > self._max_sources:
             self._settled.popitem(last=False)
 

@@ -1,8 +1,9 @@
 """KPIs -> panels: what the store answers, as plain frozen objects. Ratios are 0..1; an undefined one is None."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from shopfloor.instant import Instant
 from shopfloor.ledger import AgentLedger
@@ -136,12 +137,137 @@ class Standing(StrEnum):
 
 
 def standing(agent: AgentLedger) -> Standing:
-    """How one agent's ledger stands. Its edge counts must not be younger than its count of the store."""
+    """How one agent's ledger stands. Its edge counts must not be younger than its count of the store.
+
+    A sample that was evicted while it was on its way may be stored all the same.
+    """
     held = agent.confirmed + agent.in_outbox + agent.evicted
     settled = agent.stored + agent.rejected
     if agent.appended != held or agent.polled < agent.appended or agent.confirmed > settled:
         return Standing.BROKEN
-    return Standing.BALANCED if agent.confirmed == settled else Standing.MOVING
+    evicted_and_stored = 0 if agent.in_outbox else agent.evicted
+    return Standing.BALANCED if settled - agent.confirmed <= evicted_and_stored else Standing.MOVING
+
+
+class Severity(StrEnum):
+    """How much of a person's attention a trouble deserves."""
+
+    ALARM = "alarm"
+    """The books are wrong: samples are lost, doubled or mixed up."""
+    WARNING = "warning"
+    """Samples are late, set aside or thrown away, and counted."""
+    NOTE = "note"
+    """Worth knowing, for ever."""
+
+
+class Trouble(StrEnum):
+    """What a plant engineer must know about an agent's samples; the first ones are the worst."""
+
+    MISSING = "missing"
+    """Confirmed to the agent, and neither stored nor rejected: lost."""
+    SURPLUS = "surplus"
+    """More is stored than the agent ever had."""
+    MISCOUNTED = "miscounted"
+    """An outbox's own counts contradict each other."""
+    RIVALS = "rivals"
+    """Two outboxes are alive under one agent name."""
+    EVICTED = "evicted"
+    """Thrown away at the edge: its outbox was full, or nobody confirmed."""
+    SILENT = "silent"
+    NEVER_HEARD = "never_heard"
+    LEFT_BEHIND = "left_behind"
+    """An outbox that speaks no more still holds samples."""
+    WAITING = "waiting"
+    """Samples wait for their receipt longer than they should."""
+    REJECTED = "rejected"
+    """Dead letters: samples that could not be stored."""
+    UNREADABLE = "unreadable"
+    """Dead letters that tell no sample: messages that nobody can read."""
+
+    @property
+    def severity(self) -> Severity:
+        """How much of a person's attention it deserves."""
+        if self in {Trouble.MISSING, Trouble.SURPLUS, Trouble.MISCOUNTED, Trouble.RIVALS}:
+            return Severity.ALARM
+        return Severity.NOTE if self is Trouble.UNREADABLE else Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One trouble: what, how many, since when, where."""
+
+    trouble: Trouble
+    text: str
+    """A sentence in English with what to do; pages say it in their own words."""
+    samples: int = 0
+    since: Instant | None = None
+    outbox: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxAccount:
+    """One outbox of an agent: its card. A changed card is a new one."""
+
+    outbox: str
+    polled: int
+    appended: int
+    confirmed: int
+    in_outbox: int
+    evicted: int
+    rejected: int
+    told: Instant | None
+    """When the agent told these counts."""
+    heard: Instant | None
+    """When it last said anything."""
+    oldest_held: Instant | None
+    """Source time of the oldest sample that is not confirmed; None when there is none, or it is not known."""
+    receipt_moved: Instant | None
+    """When a receipt last confirmed anything."""
+
+    @property
+    def unpersisted(self) -> int:
+        """Answered by the device but never committed to the outbox."""
+        return self.polled - self.appended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAccount:
+    """What stands beside an agent's counts: where its samples are, and since when."""
+
+    outboxes: Sequence[OutboxAccount] = ()
+    """The one last heard first."""
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
+    """By reason, those included that tell no sample."""
+    newest_stored: Instant | None = None
+    """Source time of the newest sample of its units in the historian."""
+    concerns: Sequence[Concern] = ()
+    """The worst first."""
+
+    @property
+    def heard(self) -> Instant | None:
+        """When the agent last said anything."""
+        return max((each.heard for each in self.outboxes if each.heard is not None), default=None)
+
+    @property
+    def oldest_held(self) -> Instant | None:
+        """Source time of the oldest sample that is not confirmed."""
+        return min((each.oldest_held for each in self.outboxes if each.oldest_held is not None), default=None)
+
+    @property
+    def receipt_moved(self) -> Instant | None:
+        """When a receipt last confirmed anything."""
+        return max((each.receipt_moved for each in self.outboxes if each.receipt_moved is not None), default=None)
+
+
+def receipt_lag_s(counts: AgentLedger, account: AgentAccount, now: Instant) -> float | None:
+    """Age of the oldest sample that is not confirmed (s): 0 when all are, None when it is not known."""
+    if account.oldest_held is not None:
+        return max(0, now - account.oldest_held) / 1000
+    return None if counts.in_outbox else 0.0
+
+
+NOTHING: Final = AgentLedger(polled=0, appended=0, confirmed=0, in_outbox=0, evicted=0, stored=0, rejected=0)
+"""The ledger of an agent that never told one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +276,12 @@ class LedgerAnswer:
 
     agents: Mapping[str, AgentLedger] = field(default_factory=dict)
     dead_letters: int = 0
+    accounts: Mapping[str, AgentAccount] = field(default_factory=dict)
+    """Agent -> what stands beside its counts, for every agent of the plant."""
+    unclaimed: Mapping[str, int] = field(default_factory=dict)
+    """Dead letters that belong to no agent of the plant, by reason."""
+    time: Instant = 0
+    """The plant's time of the answer."""
 
     @property
     def standing(self) -> Standing:

@@ -5,9 +5,18 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from kpi_api.answers import LedgerAnswer, StateInterval, UnitAnswer, standing
+from kpi_api.answers import (
+    NOTHING,
+    AgentAccount,
+    Concern,
+    LedgerAnswer,
+    StateInterval,
+    UnitAnswer,
+    receipt_lag_s,
+    standing,
+)
+from kpi_api.concerns import unclaimed_concerns
 from shopfloor.instant import Instant, format_instant
-from shopfloor.ledger import AgentLedger
 from shopfloor.plant import Plant
 
 T = TypeVar("T")
@@ -16,6 +25,10 @@ T = TypeVar("T")
 def rfc3339(value: Instant | str) -> str:
     """An instant as RFC 3339; text is taken as it is."""
     return value if isinstance(value, str) else format_instant(value)
+
+
+def _told(instant: Instant | None) -> str | None:
+    return None if instant is None else rfc3339(instant)
 
 
 def _finite(value: float | None) -> float | None:
@@ -136,8 +149,51 @@ class EquipmentItems(Items[Equipment]):
     plant: PlantInfo
 
 
+class LedgerConcern(Answer):
+    """Something that is off: what, how many samples, since when, where."""
+
+    trouble: str = Field(
+        description="missing | surplus | miscounted | rivals | evicted | silent | never_heard | left_behind | "
+        "waiting | rejected | unreadable"
+    )
+    severity: str = Field(description="alarm (the books are wrong) | warning (late, set aside, thrown away) | note")
+    text: str = Field(description="a sentence that says what to do")
+    samples: int
+    since: Time | None
+    outbox: str | None
+
+    @classmethod
+    def of(cls, concern: Concern) -> "LedgerConcern":
+        """The concern as JSON."""
+        return cls(
+            trouble=concern.trouble,
+            severity=concern.trouble.severity,
+            text=concern.text,
+            samples=concern.samples,
+            since=_told(concern.since),
+            outbox=concern.outbox,
+        )
+
+
+class OutboxCounts(Answer):
+    """The counts of one outbox of an agent. ``stored`` cannot be told apart by outbox."""
+
+    outbox: str
+    polled: int
+    appended: int
+    confirmed: int
+    in_outbox: int
+    evicted: int
+    rejected: int
+    unpersisted: int
+    told: Time | None = Field(description="when the agent told these counts")
+    heard: Time | None
+    oldest_held: Time | None
+    receipt_moved: Time | None
+
+
 class AgentCounts(Answer):
-    """The ledger of one agent, in samples (one unit's cycle each)."""
+    """The ledger of one agent, in samples (one unit's cycle each): the sum over its outboxes."""
 
     agent: str
     polled: int
@@ -150,6 +206,14 @@ class AgentCounts(Answer):
     unpersisted: int
     standing: str = Field(description="balanced | moving (receipts on their way) | broken")
     imbalances: list[str] = Field(description="the identities that do not hold now")
+    dead_letters: dict[str, int] = Field(description="by reason, those included that tell no sample")
+    heard: Time | None = Field(description="when the agent last said anything")
+    oldest_held: Time | None = Field(description="source time of the oldest sample that is not confirmed")
+    receipt_lag_s: float | None = Field(description="age of that sample; 0 when all is confirmed, null when not known")
+    receipt_moved: Time | None = Field(description="when a receipt last confirmed anything")
+    newest_stored: Time | None = Field(description="source time of the newest sample in the historian")
+    outboxes: list[OutboxCounts] = Field(description="the one last heard first; a changed card is a new outbox")
+    concerns: list[LedgerConcern] = Field(description="what is off, the worst first; empty when nothing is")
 
 
 class Ledger(Items[AgentCounts]):
@@ -157,16 +221,41 @@ class Ledger(Items[AgentCounts]):
 
     dead_letters: int
     standing: str
+    time: Time = Field(description="the plant's time of this answer")
+    unclaimed: dict[str, int] = Field(description="dead letters that belong to no agent of the plant, by reason")
+    concerns: list[LedgerConcern] = Field(description="what is off with letters that belong to no agent")
 
     @classmethod
     def of(cls, answer: LedgerAnswer) -> "Ledger":
         """The answer as JSON."""
-        agents = [_counts(name, agent) for name, agent in answer.agents.items()]
-        return cls(items=agents, dead_letters=answer.dead_letters, standing=answer.standing)
+        names = [*answer.accounts, *(name for name in answer.agents if name not in answer.accounts)]
+        return cls(
+            items=[_counts(name, answer) for name in names],
+            dead_letters=answer.dead_letters,
+            standing=answer.standing,
+            time=rfc3339(answer.time),
+            unclaimed=dict(answer.unclaimed),
+            concerns=[LedgerConcern.of(each) for each in unclaimed_concerns(answer.unclaimed)],
+        )
 
 
-def _counts(name: str, agent: AgentLedger) -> AgentCounts:
-    return AgentCounts(agent=name, standing=standing(agent), imbalances=agent.imbalances(), **agent.as_dict())
+def _counts(name: str, answer: LedgerAnswer) -> AgentCounts:
+    counts = answer.agents.get(name, NOTHING)
+    account = answer.accounts.get(name, AgentAccount())
+    return AgentCounts(
+        agent=name,
+        standing=standing(counts),
+        imbalances=counts.imbalances(),
+        dead_letters=dict(account.dead_letters),
+        heard=_told(account.heard),
+        oldest_held=_told(account.oldest_held),
+        receipt_lag_s=receipt_lag_s(counts, account, answer.time),
+        receipt_moved=_told(account.receipt_moved),
+        newest_stored=_told(account.newest_stored),
+        outboxes=[OutboxCounts.model_validate(each) for each in account.outboxes],
+        concerns=[LedgerConcern.of(each) for each in account.concerns],
+        **counts.as_dict(),
+    )
 
 
 class WindowTimes(Answer):

@@ -4,19 +4,20 @@ Everything is computed on read, from facts at the coarsest grain that fits. Sync
 threads at once. What people state goes through ``statements``; losses, stops and explanations have rooms of their own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from devices.library import load as load_template
 from historian.historian import Historian
-from historian.records import latest_query, unit_query
+from historian.records import latest_query
 from historian.schema import Measurement
 from kpi.plan import UnitPlan
 from kpi_api.answers import EnergyAnswer, KpiItem, Latest, LedgerAnswer, Peak, StateInterval, UnitAnswer
 from kpi_api.changes import Changes
 from kpi_api.grains import cut
 from kpi_api.kpi_items import KpiReader, Subject
+from kpi_api.ledger import LedgerReader, LedgerSource
 from kpi_api.losses import LossAnswer, LossReader
 from kpi_api.places import place_of
 from kpi_api.questions import By, UnknownUnit, nearest_place
@@ -30,12 +31,8 @@ from shopfloor.additive import at_column, merge
 from shopfloor.clock import Clock
 from shopfloor.equipment import LEVELS
 from shopfloor.instant import HOUR, MINUTE, Instant, floor_to
-from shopfloor.ledger import AgentLedger
 from shopfloor.plant import Area, Plant, WorkCenter, WorkUnit
 from shopfloor.statement import Statement
-
-LedgerSource = Callable[[], Mapping[str, AgentLedger]]
-"""Agent -> ledger. The edge's counts are read before those of the store, or a moving ledger looks broken."""
 
 
 class Store:
@@ -48,13 +45,13 @@ class Store:
         clock: Clock,
         *,
         ledger_source: LedgerSource | None = None,
-        dead_letters: Callable[[], int] = lambda: 0,
+        dead_letters: Callable[[], int] | None = None,
     ) -> None:
         self.plant = plant
         self.historian = historian
         """What the store reads, for rooms that read it in their own way."""
         self._clock = clock
-        self._ledger_source = ledger_source or self._stored_ledger
+        self._ledger_source = ledger_source
         self._dead_letters = dead_letters
 
     # Its parts
@@ -254,23 +251,13 @@ class Store:
     # Ledger
 
     def ledger(self) -> LedgerAnswer:
-        """Every agent's ledger, and the number of dead letters."""
-        return LedgerAnswer(dict(self._ledger_source()), self._dead_letters())
+        """Every agent's ledger with what is off in it, and the dead letters."""
+        return self._ledger.answer()
 
-    def _stored_ledger(self) -> dict[str, AgentLedger]:
-        """The ledgers of agents whose edge counts rest in the historian, with ``stored`` counted."""
-        names = {entry.name for entry in fields(AgentLedger)}
-        found = {}
-        for agent in self.plant.agents.values():
-            told = self.changes.reports(agent.id)
-            if any("polled" in report for report in told):
-                counts = {name: int(sum(report.get(name, 0.0) for report in told)) for name in names}
-                found[agent.id] = AgentLedger(**{**counts, "stored": self._stored(agent.units)})
-        return found
-
-    def _stored(self, units: Iterable[str]) -> int:
-        queries = (unit_query(Measurement.SAMPLES, self.plant.enterprise, unit) for unit in units)
-        return sum(self.historian.count(query) for query in queries)
+    @cached_property
+    def _ledger(self) -> LedgerReader:
+        source, letters = self._ledger_source, self._dead_letters
+        return LedgerReader(self.plant, self.historian, self._clock, self.silence, source=source, dead_letters=letters)
 
 
 def _plan(unit: WorkUnit) -> UnitPlan:

@@ -7,16 +7,19 @@ is ever held around a call into it. The broker is transport, never a store: what
 import asyncio
 import logging
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final
 
-from paho.mqtt.client import Client, MQTTMessage, MQTTv311
+from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from messaging import tls, trouble
 from messaging.access import BrokerAccess
+from messaging.bulk_client import BulkClient, Received
 from messaging.connection_log import STEADY_S, TURN_S, ConnectionLog
 from messaging.payload import MAX_CARRIED_BYTES
 from shopfloor.errors import ServiceUnavailable
@@ -32,6 +35,14 @@ RETRY_S: Final = (1, 10)
 """Shortest and longest pause between attempts to connect (s)."""
 IN_FLIGHT: Final = 20
 """Messages on the way to the broker at one time; further ``publish`` calls wait."""
+RECEIVE_LIMIT: Final = 32_768
+"""Deliveries that may wait to be read ..."""
+RECEIVE_BYTES: Final = 64 * 1024 * 1024
+"""... and what their payloads may hold together."""
+LONGEST_TOPIC: Final = 512
+"""Bytes of a topic; no topic of ours is as long."""
+MAX_RECEIVED: Final = 1024 * 1024
+"""Bytes of a payload that are kept; nothing of ours is as long, so what is cut off could not be read anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +70,9 @@ class MqttClient:
     is not trusted. Raises ServiceUnavailable at once for a CA file that cannot be used.
 
     With ``persistent`` the broker is asked to keep the session of ``client_id`` while we are away. ``receive_limit``
-    bounds the deliveries that wait to be read: beyond it they are dropped unacknowledged and counted in
-    ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's in-flight limit.
+    (and RECEIVE_BYTES) bound the deliveries that wait to be read: beyond it they are dropped unacknowledged and
+    counted in ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's
+    in-flight limit, which is what usually holds the broker back.
     """
 
     def __init__(
@@ -71,14 +83,21 @@ class MqttClient:
         subscriptions: Sequence[str] = (),
         will: Message | None = None,
         on_connect_publish: Sequence[Message] = (),
-        receive_limit: int = 4_096,
+        receive_limit: int = RECEIVE_LIMIT,
         persistent: bool = False,
         retry_s: tuple[int, int] = RETRY_S,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_lost`` is called after each loss of the connection, before anything of a new one is delivered."""
         self._access = access
         self._subscriptions = tuple(subscriptions)
         self._on_connect_publish = tuple(on_connect_publish)
-        self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue(receive_limit)
+        self._told_lost = on_lost
+        self._unacked: list[int] = []
+        self._inbox: deque[Delivery] = deque()
+        self._inbox_bytes = 0
+        self._receive_limit = receive_limit
+        self._some = asyncio.Event()
         self._ready = asyncio.Event()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._published: dict[int, asyncio.Future[None]] = {}
@@ -94,13 +113,14 @@ class MqttClient:
         """Messages left out because they are longer than a broker takes."""
         self._paho = self._make(client_id, persistent, will)
 
-    def _make(self, client_id: str, persistent: bool, will: Message | None) -> Client:
-        paho = Client(
+    def _make(self, client_id: str, persistent: bool, will: Message | None) -> BulkClient:
+        paho = BulkClient(
             CallbackAPIVersion.VERSION2,
             client_id,
             clean_session=not persistent,
             protocol=MQTTv311,
             manual_ack=True,
+            on_bulk=self._receive,
         )
         paho.suppress_exceptions = True
         paho.connect_timeout = CONNECT_TIMEOUT_S
@@ -127,7 +147,6 @@ class MqttClient:
             self._on_subscribed, mid, any(code.is_failure for code in codes)
         )
         paho.on_publish = lambda _c, _u, mid, _code, _p: self._hand_over(self._on_published, mid)
-        paho.on_message = lambda _c, _u, message: self._hand_over(self._on_message, message)
 
     def _hand_over(self, handler: Callable[..., None], *values: Any) -> None:
         try:
@@ -135,6 +154,10 @@ class MqttClient:
                 self._loop.call_soon_threadsafe(handler, *values)
         except RuntimeError:
             pass  # the loop has ended: nobody is left to be told
+
+    def _receive(self, raws: Sequence[Received]) -> None:
+        """In paho's thread."""
+        self._hand_over(self._on_messages, raws)
 
     # ------------------------------------------------------------ life
 
@@ -205,10 +228,37 @@ class MqttClient:
         arrived.add_done_callback(lambda _: self._published.pop(info.mid, None))
         return arrived
 
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Listen to these topics, too, from now on and after each loss of the connection."""
+        new = [topic for topic in topics if topic not in self._subscriptions]
+        self._subscriptions += tuple(new)
+        if new and self.connected:
+            self._paho.subscribe([(topic, 1) for topic in new])
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Listen to these topics no more. What is on its way still comes."""
+        gone = [topic for topic in self._subscriptions if topic in topics]
+        self._subscriptions = tuple(topic for topic in self._subscriptions if topic not in topics)
+        if gone and self.connected:
+            self._paho.unsubscribe(gone)
+
+    async def take(self, most: int) -> list[Delivery]:
+        """What has been received, in order, at least one and at most ``most``; each to be acknowledged by the reader.
+
+        One reader at a time. A cancelled call has taken nothing.
+        """
+        while not self._inbox:
+            self._some.clear()
+            await self._some.wait()
+        taken = [self._inbox.popleft() for _ in range(min(most, len(self._inbox)))]
+        self._inbox_bytes -= sum(len(delivery.message.payload) for delivery in taken)
+        return taken
+
     async def deliveries(self) -> AsyncIterator[Delivery]:
-        """Every message received, in order, each to be acknowledged by the reader. Never ends by itself."""
+        """The same one by one. Never ends by itself."""
         while True:
-            yield await self._deliveries.get()
+            (delivery,) = await self.take(1)
+            yield delivery
 
     # ------------------------------------------------------------ in the loop
 
@@ -254,6 +304,8 @@ class MqttClient:
 
     def _on_lost(self, reason: str) -> None:
         self._ready.clear()
+        self._unacked.clear()
+        self._told_lost()
         self._fail_pending(reason)
         self._say(self._log.lost(f"connection lost ({reason})", asyncio.get_running_loop().time()))
         if self._log.driven_out:
@@ -283,28 +335,44 @@ class MqttClient:
             if not arrived.done():
                 arrived.set_exception(ServiceUnavailable(f"broker {self._access.url}: {reason}"))
 
-    def _on_message(self, raw: MQTTMessage) -> None:
-        delivery = Delivery(_received(raw), self._ack_of(raw.mid, raw.qos))
-        if not self._deliveries.full():
-            self._deliveries.put_nowait(delivery)
-            return
+    def _on_messages(self, raws: Sequence[Received]) -> None:
+        for raw in raws:
+            payload = raw.payload if len(raw.payload) <= MAX_RECEIVED else raw.payload[:MAX_RECEIVED]
+            if len(self._inbox) >= self._receive_limit or self._inbox_bytes + len(payload) > RECEIVE_BYTES:
+                self._overflow()
+                continue
+            self._inbox.append(Delivery(Message(_topic(raw.topic), payload, raw.retain), self._ack_of(raw)))
+            self._inbox_bytes += len(payload)
+        self._some.set()
+
+    def _overflow(self) -> None:
         self.overflowed += 1
         if self.overflowed == 1:
             log.error("messages arrive faster than they are read; dropped unacknowledged, to be sent again")
 
-    def _ack_of(self, mid: int, qos: int) -> Callable[[], None]:
-        session = self._session
+    def _ack_of(self, raw: Received) -> Callable[[], None]:
+        session, mid = self._session, raw.mid
 
         def ack() -> None:
-            if self._session == session and qos > 0:
-                self._paho.ack(mid, qos)
+            if self._session == session and mid:
+                self._unacked.append(mid)
+                if len(self._unacked) == 1:
+                    asyncio.get_running_loop().call_soon(self._send_acks)
 
         return ack
 
+    def _send_acks(self) -> None:
+        mids, self._unacked = self._unacked, []
+        self._paho.ack_all(mids)
 
-def _received(raw: MQTTMessage) -> Message:
+
+def _topic(raw: bytes) -> str:
+    return _short_topic(raw) if len(raw) <= LONGEST_TOPIC else "?"
+
+
+@lru_cache(maxsize=4_096)
+def _short_topic(raw: bytes) -> str:
     try:
-        topic = raw.topic
+        return raw.decode()
     except UnicodeDecodeError:
-        topic = "?"  # paho does not check it; no topic of ours matches
-    return Message(topic, bytes(raw.payload), raw.retain)
+        return "?"  # no topic of ours matches

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -25,11 +26,14 @@ MAX_CARRIED_BYTES: Final = 4 * MAX_MESSAGE_BYTES
 """The broker's own limit: so high that what is a little too long is refused where it is counted, by the receiver."""
 MAX_TEXT: Final = 1024
 """Characters of a text value."""
+MAX_TAGS: Final = 256
+"""Tags of one sample."""
 MAX_INTEGER: Final = 2**53
 """Integers beyond lose their last digit in every store."""
 MAX_INSTANT: Final = 4_102_444_800_000
 """2100-01-01: a source time beyond it is no time (ms)."""
 MAX_ID: Final = 64
+MOST_REMEMBERED: Final = 512
 WIRE_ID: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_ID}}}")
 """Outbox and boot ids: plain enough to be a tag in every store."""
 
@@ -112,6 +116,11 @@ class _Envelope(msgspec.Struct):
     samples: list[msgspec.Raw]
 
 
+class _Typed(_Envelope):
+    samples: list[_WireSample]  # type: ignore[assignment] # the same place on the wire, read at once
+
+
+_TYPED = msgspec.json.Decoder(_Typed)
 _ENVELOPES = msgspec.json.Decoder(_Envelope)
 _SAMPLES = msgspec.json.Decoder(_WireSample)
 _ENCODER = msgspec.json.Encoder()
@@ -147,9 +156,26 @@ def decode(topic: SampleTopic, payload: bytes) -> Decoded:
     """Read a message that came on ``topic``; raises MessageRejected with a ``Fault`` when its envelope is wrong."""
     if len(payload) > MAX_MESSAGE_BYTES:
         raise MessageRejected(Fault.OVERSIZED, f"{len(payload)} bytes; at most {MAX_MESSAGE_BYTES}")
+    return _at_once(topic, payload) or _one_by_one(topic, payload)
+
+
+def _at_once(topic: SampleTopic, payload: bytes) -> Decoded | None:
+    """The usual message, in which everything is in order and GOOD; None for any other."""
+    try:
+        envelope = _TYPED.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not envelope.samples or not all(map(_sound, envelope.samples)):
+        return None
+    _check(topic, envelope)
+    unit = str(topic.path)
+    samples = [Sequenced(wire.seq, Sample(unit=unit, time=wire.t, values=wire.v)) for wire in envelope.samples]
+    return Decoded(_message(envelope, tuple(samples)), ())
+
+
+def _one_by_one(topic: SampleTopic, payload: bytes) -> Decoded:
     envelope = _envelope(payload)
-    if envelope.agent != topic.agent:
-        raise MessageRejected(Fault.FOREIGN_AGENT, f"agent {envelope.agent!r} in a message of {topic.agent!r}")
+    _check(topic, envelope)
     if not envelope.samples:
         raise MessageRejected(Fault.EMPTY, "no samples")
     good, refused = _split(str(topic.path), [bytes(raw) for raw in envelope.samples])
@@ -158,18 +184,32 @@ def decode(topic: SampleTopic, payload: bytes) -> Decoded:
 
 def _envelope(payload: bytes) -> _Envelope:
     try:
-        envelope = _ENVELOPES.decode(payload)
+        return _ENVELOPES.decode(payload)
     except msgspec.ValidationError as fault:
         raise MessageRejected(Fault.WRONG_TYPE, str(fault)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise MessageRejected(Fault.NOT_JSON, str(fault)) from None
-    if not (WIRE_ID.fullmatch(envelope.outbox) and WIRE_ID.fullmatch(envelope.boot)):
+
+
+def _check(topic: SampleTopic, envelope: _Envelope) -> None:
+    """Raise MessageRejected for an envelope that is well typed and still wrong."""
+    if not (_is_wire_id(envelope.outbox) and _is_wire_id(envelope.boot)):
         raise MessageRejected(Fault.WRONG_TYPE, f"outbox and boot must match {WIRE_ID.pattern}")
     if not 0 <= envelope.low <= MAX_INTEGER:
         raise MessageRejected(Fault.BAD_SEQ, f"low {envelope.low}")
     if not 0 <= envelope.oldest_t <= MAX_INSTANT:
         raise MessageRejected(Fault.BAD_TIME, f"oldest_t {envelope.oldest_t}")
-    return envelope
+    if envelope.agent != topic.agent:
+        raise MessageRejected(Fault.FOREIGN_AGENT, f"agent {envelope.agent!r} in a message of {topic.agent!r}")
+
+
+def _is_wire_id(text: str) -> bool:
+    return len(text) <= MAX_ID and _is_plain(text)
+
+
+@lru_cache(maxsize=4_096)
+def _is_plain(text: str) -> bool:
+    return WIRE_ID.fullmatch(text) is not None
 
 
 def _message(envelope: _Envelope, good: tuple[Sequenced, ...]) -> SampleMessage:
@@ -210,6 +250,32 @@ def _sample(unit: str, raw: bytes) -> Sequenced:
     return Sequenced(wire.seq, Sample(unit=unit, time=wire.t, values=wire.v, status=status))
 
 
+def _sound(wire: _WireSample) -> bool:
+    """Whether ``_faults`` finds nothing, told quickly; False for what it must look at."""
+    if wire.q or not 0 < len(wire.v) <= MAX_TAGS or not 0 <= wire.seq <= MAX_INTEGER or not 0 < wire.t <= MAX_INSTANT:
+        return False
+    values = wire.v.values()
+    if not _are_numbers(tuple(wire.v)) or not _NUMBERS.issuperset(map(type, values)):
+        return False
+    return min(values) >= -MAX_INTEGER and max(values) <= MAX_INTEGER  # type: ignore[operator]
+
+
+_NUMBERS: Final = frozenset({int, float})
+
+
+_numeric: Final[set[tuple[str, ...]]] = set()
+"""Sets of tags that are known to hold numbers; bounded, since anybody may send any."""
+
+
+def _are_numbers(tags: tuple[str, ...]) -> bool:
+    if tags in _numeric:
+        return True
+    sound = all(_known(tag) and not tag.endswith("_text") for tag in tags)
+    if sound and len(_numeric) < MOST_REMEMBERED:
+        _numeric.add(tags)
+    return sound
+
+
 def _faults(wire: _WireSample) -> Iterator[tuple[Fault, str]]:
     if not 0 <= wire.seq <= MAX_INTEGER:
         yield Fault.BAD_SEQ, f"seq {wire.seq}"
@@ -217,6 +283,8 @@ def _faults(wire: _WireSample) -> Iterator[tuple[Fault, str]]:
         yield Fault.BAD_TIME, f"t {wire.t} is not a time in ms since 1970"
     if not wire.v and not wire.q:
         yield Fault.EMPTY, "neither values nor quality"
+    if max(len(wire.v), len(wire.q)) > MAX_TAGS:
+        yield Fault.OVERSIZED, f"{max(len(wire.v), len(wire.q))} tags; at most {MAX_TAGS}"
     for tag, value in wire.v.items():
         yield from _value_faults(tag, value)
     yield from _quality_faults(wire.v, wire.q)

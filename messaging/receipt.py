@@ -1,15 +1,20 @@
 """Receipts for *messages*: which samples of an outbox have reached the store (or were rejected for good)."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import lt
 from typing import Final
 
 import msgspec
 
+from messaging.payload import MAX_INTEGER, Fault
 from shopfloor.errors import MessageRejected
 
 MAX_RANGES: Final = 512
 """Ranges in one receipt. What is left out is sent again and settled then."""
+MAX_RECEIPT_BYTES: Final = 64 * 1024
+"""A longer payload is no receipt of ours."""
 
 
 class SeqRanges:
@@ -55,6 +60,19 @@ class SeqRanges:
         if self._limit is not None:
             del self._firsts[self._limit :], self._lasts[self._limit :]
 
+    def add_all(self, seqs: Sequence[int]) -> None:
+        """Include every number of ``seqs``; quick when each is the one before and one."""
+        if len(seqs) > 1 and seqs[-1] - seqs[0] == len(seqs) - 1 and all(map(lt, seqs, islice(seqs, 1, None))):
+            self.add(seqs[0], seqs[-1])
+            return
+        for seq in seqs:
+            self.add(seq)
+
+    def holds(self, first: int, last: int) -> bool:
+        """Whether all of ``first`` .. ``last`` is held."""
+        index = bisect_right(self._firsts, first) - 1
+        return index >= 0 and last <= self._lasts[index]
+
     def merge(self, other: "SeqRanges") -> None:
         """Include everything that ``other`` holds."""
         for first, last in other:
@@ -99,13 +117,23 @@ def encode_receipt(receipt: Receipt) -> bytes:
 
 
 def decode_receipt(payload: bytes) -> Receipt:
-    """Read a receipt; raises MessageRejected ``not_json`` or ``wrong_type``."""
+    """Read a receipt; raises MessageRejected ``oversized``, ``not_json``, ``wrong_type`` or ``out_of_range``."""
+    if len(payload) > MAX_RECEIPT_BYTES:
+        raise MessageRejected(Fault.OVERSIZED, f"{len(payload)} bytes; at most {MAX_RECEIPT_BYTES}")
     try:
-        return _DECODER.decode(payload)
+        receipt = _DECODER.decode(payload)
     except msgspec.ValidationError as fault:
-        raise MessageRejected("wrong_type", str(fault)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise MessageRejected("not_json", str(fault)) from None
+        raise MessageRejected(Fault.WRONG_TYPE, str(fault)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise MessageRejected(Fault.NOT_JSON, str(fault)) from None
+    before = receipt.upto
+    if not -1 <= before <= MAX_INTEGER or len(receipt.ranges) > MAX_RANGES:
+        raise MessageRejected(Fault.OUT_OF_RANGE, f"upto {before}, {len(receipt.ranges)} ranges")
+    for first, last in receipt.ranges:
+        if not before < first <= last <= MAX_INTEGER:
+            raise MessageRejected(Fault.OUT_OF_RANGE, f"range {first}..{last} after {before}")
+        before = last
+    return receipt
 
 
 _DECODER = msgspec.json.Decoder(Receipt)

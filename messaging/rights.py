@@ -6,6 +6,7 @@ from typing import Final
 
 from messaging.topic import (
     AGENT_STATES_FILTER,
+    INGEST_MEMBERS_FILTER,
     SAMPLES_FILTER,
     SampleTopic,
     agent_state_topic,
@@ -15,7 +16,7 @@ from messaging.topic import (
 from shopfloor.plant import Plant
 
 INGEST: Final = "ingest"
-"""The user of the ingest service: reads samples and agent states, writes receipts."""
+"""The user of the ingest service: reads samples and agent states, writes receipts; its processes hear one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ def rights_of(agents: Plant | Sequence[str]) -> dict[str, Rights]:
     With a plant an agent writes for the units that the plant file gives it; with bare names for any unit.
     """
     samples = _of_plant(agents) if isinstance(agents, Plant) else {agent: (samples_filter(agent),) for agent in agents}
-    ingest = Rights(tuple(receipt_topic(agent) for agent in samples), (SAMPLES_FILTER, AGENT_STATES_FILTER))
+    receipts = tuple(receipt_topic(agent) for agent in samples)
+    ingest = Rights((*receipts, INGEST_MEMBERS_FILTER), (SAMPLES_FILTER, AGENT_STATES_FILTER, INGEST_MEMBERS_FILTER))
     edge = {
         agent: Rights((*topics, agent_state_topic(agent)), (receipt_topic(agent),)) for agent, topics in samples.items()
     }

@@ -1,6 +1,7 @@
 """Topics of *messages*: built and parsed in one place; a topic object that exists is valid."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from shopfloor.equipment import ID, BadPath, EquipmentPath
@@ -11,6 +12,8 @@ SAMPLES_FILTER: Final = f"{VERSION}/+/+/+/+/+/samples/+"
 """Subscription for the samples of every unit and agent."""
 AGENT_STATES_FILTER: Final = f"{VERSION}/agents/+"
 """Subscription for the state of every agent."""
+INGEST_MEMBERS_FILTER: Final = f"{VERSION}/ingest/+"
+"""Subscription for the heartbeats of every ingest process."""
 INGEST_SUBSCRIPTIONS: Final = (SAMPLES_FILTER, AGENT_STATES_FILTER)
 """What an ingest service listens to."""
 
@@ -28,12 +31,13 @@ class SampleTopic:
     def __str__(self) -> str:
         return f"{VERSION}/{self.path.enterprise}/{self.path}/samples/{self.agent}"
 
-    @classmethod
-    def parse(cls, topic: str) -> "SampleTopic":
+    @staticmethod
+    @lru_cache(maxsize=4_096)
+    def parse(topic: str) -> "SampleTopic":
         """Read a topic; raises MessageRejected ``wrong_topic``."""
         match topic.split("/"):
             case ["v1", enterprise, site, area, center, unit, "samples", agent]:
-                return cls(_path(enterprise, site, area, center, unit), agent)
+                return SampleTopic(_path(enterprise, site, area, center, unit), agent)
         raise _wrong(f"{topic!r} is not {VERSION}/enterprise/site/area/work_center/work_unit/samples/agent")
 
 
@@ -50,6 +54,11 @@ def receipt_topic(agent: str) -> str:
 def agent_state_topic(agent: str) -> str:
     """Where ``agent`` tells its state; retained, with a last will."""
     return f"{VERSION}/agents/{_check_agent(agent)}"
+
+
+def ingest_member_topic(instance: str) -> str:
+    """Where one ingest process tells the others which agents it serves."""
+    return f"{VERSION}/ingest/{_check_agent(instance)}"
 
 
 def agent_of_state(topic: str) -> str | None:

@@ -6,12 +6,10 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
+from shopfloor import kernel_clock
 from shopfloor.instant import Instant
-
-STEP_MS = 1_000
-"""Wall and monotonic time that part by more than this within one reading is a step of the clock."""
 
 
 class Trust(StrEnum):
@@ -19,7 +17,26 @@ class Trust(StrEnum):
 
     SYNCED = "synced"
     UNSYNCED = "unsynced"
+    """The time was not known, and could not be found out."""
     STEPPED = "stepped"
+    """The clock was in doubt; dated afterwards, by the time since boot."""
+
+
+VIRTUAL: Final = ""
+"""The boot of a time that is made, not measured: it is right by definition."""
+
+
+class Moment(NamedTuple):
+    """What the clocks of a machine show at one moment."""
+
+    wall: Instant
+    """The time of day, right or wrong."""
+    steady: int
+    """Milliseconds since the boot of the machine; never steps, whatever is killed or set."""
+    boot: str
+    """Names the boot that ``steady`` counts from."""
+    synced: bool | None
+    """Whether the kernel says that a time service keeps the wall right; None: it does not tell."""
 
 
 class Clock(Protocol):
@@ -33,12 +50,13 @@ class Clock(Protocol):
         """Milliseconds since this boot of the process; never steps."""
         ...
 
-    def trust(self) -> Trust:
-        """Whether ``now`` may be trusted."""
+    def moment(self) -> Moment:
+        """Wall and steady time together."""
         ...
 
     async def sleep_until(self, when: Instant) -> None:
-        """Return at ``when``, or at once when it has passed."""
+        """Return at ``when`` as the clock stands now, or at once when it has passed. Setting the wall meanwhile makes
+        the sleep neither longer nor shorter."""
         ...
 
     def join(self) -> None:
@@ -51,16 +69,10 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The wall clock of this machine. A step against monotonic time is noticed, and lasts until ``settle``."""
+    """The wall clock of this machine, right or wrong: who stamps samples asks ``edge_agent.source_clock``."""
 
     def __init__(self) -> None:
         self._boot = time.monotonic()
-        self._offset = self._measure()
-        self._stepped = False
-
-    @staticmethod
-    def _measure() -> float:
-        return time.time() * 1000 - time.monotonic() * 1000
 
     def now(self) -> Instant:
         return int(time.time() * 1000)
@@ -68,20 +80,15 @@ class SystemClock:
     def mono_ms(self) -> int:
         return int((time.monotonic() - self._boot) * 1000)
 
-    def trust(self) -> Trust:
-        offset = self._measure()
-        if abs(offset - self._offset) > STEP_MS:
-            self._stepped = True
-        self._offset = offset
-        return Trust.STEPPED if self._stepped else Trust.SYNCED
-
-    def settle(self) -> None:
-        """Trust the clock again (the step was a correction)."""
-        self._stepped = False
+    def moment(self) -> Moment:
+        wall = time.time_ns()
+        synced = kernel_clock.synchronised(wall / 1e9)
+        return Moment(wall // 1_000_000, kernel_clock.steady_ms(), kernel_clock.BOOT, synced)
 
     async def sleep_until(self, when: Instant) -> None:
-        while (wait := when - time.time() * 1000) > 0:  # noqa: ASYNC110 - the wall may step while we sleep
-            await asyncio.sleep(min(wait / 1000, 60.0))
+        end = time.monotonic() + (when - self.now()) / 1000
+        while (wait := end - time.monotonic()) > 0:  # noqa: ASYNC110 - a timer may be early
+            await asyncio.sleep(wait)
 
     def join(self) -> None:
         pass
@@ -124,8 +131,10 @@ class CatchUpClock:
     def mono_ms(self) -> int:
         return int((time.monotonic() - self._boot) * 1000)
 
-    def trust(self) -> Trust:
-        return self._wall.trust() if self._wall and self.live.is_set() else Trust.SYNCED
+    def moment(self) -> Moment:
+        if self._wall and self.live.is_set():
+            return self._wall.moment()
+        return Moment(self._now, self._now, VIRTUAL, True)
 
     def join(self) -> None:
         self._joined += 1

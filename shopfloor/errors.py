@@ -9,6 +9,7 @@ ShopfloorError
 +-- MessageRejected       a message cannot become points; dead-lettered with its reason, never retried
 +-- Backpressure          the store is busy or away; keep the data, try again after ``retry_after_s``
 +-- OutboxError           the outbox file cannot be used; the operator must act
+|   +-- OutboxDamaged         it is no sound outbox; it is set aside, and a new one goes on
 +-- ServiceUnavailable    a broker or store cannot be started or reached
 """
 
@@ -59,6 +60,10 @@ class Backpressure(ShopfloorError):
 
 class OutboxError(ShopfloorError):
     """The outbox file cannot be used."""
+
+
+class OutboxDamaged(OutboxError):
+    """The file is there, but it is no sound outbox."""
 
 
 class ServiceUnavailable(ShopfloorError):

@@ -268,6 +268,15 @@ class Site:
     targets: Mapping[str, float] = field(default_factory=dict)
 
 
+class AgentClock(StrEnum):
+    """Who keeps the time of an agent's machine."""
+
+    ANY = "any"
+    """A battery clock, a time service, a person: a plausible time is believed."""
+    NTP = "ntp"
+    """A time service: no time is believed before it has spoken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """An edge agent and the units it reads."""
@@ -276,6 +285,10 @@ class Agent:
     units: tuple[str, ...]
     """Unit paths, expanded from the file's patterns."""
     outbox_max_samples: int
+    outbox_max_bytes: int = 512 * 1024 * 1024
+    clock: AgentClock = AgentClock.ANY
+    clock_settle_ms: int = 600_000
+    """A new time that nobody vouches for is believed when it has stood so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,14 @@ def _product(name: str, raw: doc.ProductDoc) -> Product:
 
 def _agent(name: str, agent: doc.AgentDoc, units: Mapping[str, WorkUnit]) -> Agent:
     own = tuple(path for path in units if any(fnmatchcase(path, pattern) for pattern in agent.units))
-    return Agent(name, own, agent.outbox_max_samples)
+    return Agent(
+        name,
+        own,
+        agent.outbox_max_samples,
+        agent.outbox_max_mb * 1024 * 1024,
+        agent.clock,
+        doc.duration_ms(agent.clock_settle),
+    )
 
 
 def _tariff(name: str, raw: doc.TariffDoc) -> Tariff:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from shopfloor.calendar_schema import CalendarDoc
-from shopfloor.plant import NoOrder, QuantityUnit, Staffed, UnscheduledRun
+from shopfloor.plant import AgentClock, NoOrder, QuantityUnit, Staffed, UnscheduledRun
 from shopfloor.plant_fields import (
     Connection,
     DatedDoc,
@@ -248,6 +248,13 @@ class AgentDoc(Doc):
 
     units: list[str] = Field(min_length=1, description="Unit paths; * stands for anything.")
     outbox_max_samples: int = Field(default=2_000_000, ge=1_000)
+    outbox_max_mb: int = Field(default=512, ge=1, description="Size of the outbox; beyond it the oldest are evicted.")
+    clock: AgentClock = Field(
+        default=AgentClock.ANY, description="ntp: samples wait undated until the kernel says that its clock is right."
+    )
+    clock_settle: Duration = Field(
+        default="10min", description="A clock that was set, and that nobody vouches for, is believed after so long."
+    )
 
 
 class PlantDoc(Doc):

@@ -1,13 +1,14 @@
-"""Real brokers on free ports. In CI a missing mosquitto is a failure."""
+"""Real brokers and influxd on free ports. In CI a missing one is a failure."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from messaging import mosquitto
 from messaging.broker import RunningBroker, start_broker
+from tests import influxd
 
 AGENTS = ["edge-ceper-1", "edge-2"]
 
@@ -34,3 +35,12 @@ async def broker(tmp_path: Path) -> AsyncIterator[RunningBroker]:
     running = await start_broker(tmp_path / "broker", AGENTS, kind="mosquitto")
     yield running
     await running.stop()
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[influxd.InfluxDaemon]:
+    """Debian's influxd, for the tests of one file."""
+    influxd.require()
+    daemon = influxd.InfluxDaemon(tmp_path_factory.mktemp("influxd")).start()
+    yield daemon
+    daemon.stop()

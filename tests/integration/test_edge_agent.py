@@ -28,7 +28,7 @@ from messaging.client import Message, MqttClient
 from messaging.payload import decode
 from messaging.receipt import Receipt, SeqRanges, encode_receipt
 from messaging.topic import SAMPLES_FILTER, SampleTopic, agent_state_topic, receipt_topic
-from shopfloor.clock import CatchUpClock, Clock, SystemClock
+from shopfloor.clock import CatchUpClock, Clock, Moment, SystemClock, Trust
 from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import Instant
 from shopfloor.plant import Plant
@@ -159,6 +159,8 @@ class Receiver:
     stored: dict[str, dict[int, Sample]] = field(default_factory=lambda: defaultdict(dict))
     settled: dict[str, SeqRanges] = field(default_factory=lambda: defaultdict(SeqRanges))
     messages: int = 0
+    unsynced: int = 0
+    """Samples whose time was not known: settled and not kept, as the ingest service does."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -174,8 +176,11 @@ class Receiver:
         settled = self.settled[found.message.outbox]
         settled.add(0, found.message.low - 1)
         for seq, sample in found.message.samples:
-            self.stored[found.message.outbox][seq] = sample
             settled.add(seq)
+            if found.message.clock is Trust.UNSYNCED:
+                self.unsynced += 1
+            else:
+                self.stored[found.message.outbox][seq] = sample
         try:
             receipt = encode_receipt(Receipt.of(found.message.outbox, settled))
             await client.publish(Message(receipt_topic(self.agent), receipt, retain=True))
@@ -335,8 +340,12 @@ async def recording_proxy(port: int, seen: list[bytes]) -> AsyncIterator[int]:
                 keep.append(chunk)
             writer.write(chunk)
         writer.close()
+        await writer.wait_closed()
+
+    serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         there, back = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(forward(reader, back, seen), forward(there, writer, None), return_exceptions=True)
 
@@ -345,7 +354,7 @@ async def recording_proxy(port: int, seen: list[bytes]) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        await server.wait_closed()
+        await asyncio.gather(*(task for task in serving if task is not None))
 
 
 async def test_only_function_codes_1_to_4_leave_the_agent(tmp_path: Path) -> None:
@@ -427,12 +436,12 @@ async def test_without_a_broker_nothing_is_lost_and_it_goes_on_by_itself(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("back_ms", "polled", "held"),
-    [(1_000, 12, 0), (300_000, 312, 300)],
-    ids=["a short step back is waited out", "a long one is held back and counted"],
+    ("back_ms", "quarantined"),
+    [(1_000, 0), (300_000, 300)],
+    ids=["a short step back is waited out", "what would be stored at a time before is sent to be rejected"],
 )
 async def test_a_stopped_agent_goes_on_where_it_was(
-    tmp_path: Path, broker: RunningBroker, back_ms: int, polled: int, held: int
+    tmp_path: Path, broker: RunningBroker, back_ms: int, quarantined: int
 ) -> None:
     async with modbus_server(Served()) as device:
         works = plant(tmp_path, [Unit("u1", device)])
@@ -447,9 +456,16 @@ async def test_a_stopped_agent_goes_on_where_it_was(
             await again.stop_polling(START + 12_000)
             assert await again.drain(PATIENT_S)
     counts = again.ledger_counts()
-    assert (counts.polled, counts.appended, counts.held, counts.confirmed) == (polled, 12, held, 12)
+    all_in = 12 + quarantined
+    assert (counts.polled, counts.appended, counts.quarantined, counts.confirmed) == (
+        all_in,
+        all_in,
+        quarantined,
+        all_in,
+    )
     times = [sample.time for sample in receiver.samples(again.outbox_id, works.agents[AGENT].units[0])]
     assert times == [START + tick * 1_000 for tick in range(12)]
+    assert receiver.unsynced == quarantined
 
 
 async def test_a_dead_unit_behind_a_gateway_does_not_starve_its_neighbour(tmp_path: Path) -> None:
@@ -523,3 +539,133 @@ async def test_a_disk_that_cannot_be_read_for_a_moment_does_not_end_the_agent(
             assert await agent.drain(PATIENT_S)
             assert agent.ledger_counts().confirmed == 10
             monkeypatch.undo()
+
+
+@pytest.mark.parametrize("damage", ["the tables", "the file"])
+async def test_an_outbox_that_breaks_while_it_runs_is_replaced_and_the_agent_goes_on(
+    tmp_path: Path, broker: RunningBroker, damage: str
+) -> None:
+    """The samples that nobody had received yet are saved out of the damaged file."""
+    async with modbus_server(Served()) as device:
+        works = plant(tmp_path, [Unit("u1", device, scan="100ms")])
+        agent = agent_of(works, broker.access_for(AGENT), tmp_path / "o.db", SystemClock())
+        unit, old = works.agents[AGENT].units[0], agent.outbox_id
+        watched = MqttClient(broker.access_for(INGEST), "watcher", subscriptions=[agent_state_topic(AGENT)])
+        async with watched as watcher, asyncio.timeout(PATIENT_S):
+            await watcher.wait_connected(PATIENT_S)
+            async with running(start(agent)):
+                while agent.figures().appended < 10:  # noqa: ASYNC110 - a counter, bounded by the timeout
+                    await asyncio.sleep(0.05)
+                before = agent.figures()
+                with agent._outbox._file.reading() as database:
+                    if damage == "the tables":
+                        database.execute("ALTER TABLE ledger RENAME TO letters")
+                    else:
+                        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                        database.execute("PRAGMA shrink_memory")
+                        with (tmp_path / "o.db").open("r+b") as file:
+                            file.seek(24)
+                            file.write(b"\xa5" * 4_000)
+                while agent.outbox_id == old:  # noqa: ASYNC110 - a counter, bounded by the timeout
+                    await asyncio.sleep(0.05)
+                receiver = Receiver(broker.access_for(INGEST))
+                async with running(start(receiver)):
+                    await receiver.until(lambda: len(receiver.samples(agent.outbox_id, unit)) >= 10)
+                    await agent.stop_polling()
+                    assert await agent.drain(PATIENT_S)
+                    states = watcher.deliveries()
+                    told = []
+                    while not told or told[-1].outbox == old or told[-1].ledger is None:
+                        told.append(decode_state((await anext(states)).message.payload))
+    figures, after = agent.figures(), agent.ledger_counts()
+    assert figures.set_aside == told[-1].set_aside == 1
+    assert after.appended == after.confirmed + after.evicted
+    times = [sample.time for sample in receiver.samples(agent.outbox_id, unit)]
+    assert times == sorted(set(times))
+    if damage == "the file":  # it is the first page that is gone, with the names of all tables
+        assert before.appended >= 10
+    else:
+        assert after.appended >= before.appended
+
+
+async def test_the_figures_of_an_agent_tell_what_becomes_of_its_samples(tmp_path: Path, broker: RunningBroker) -> None:
+    async with modbus_server(Served()) as device:
+        works = plant(tmp_path, [Unit("u1", device), Unit("gone", 1, timeout="200ms")])
+        agent = agent_of(works, broker.access_for(AGENT), tmp_path / "o.db", CatchUpClock(START))
+        start_of_life = agent.figures()
+        async with running(start(agent)):
+            await agent.stop_polling(START + 30_000)
+            while agent.figures().waiting:  # noqa: ASYNC110 - a counter, bounded by the test's timeout
+                await asyncio.sleep(0.01)
+            held = agent.figures()
+            agent._forwarder.receive(Receipt("another", 1))
+            receiver = Receiver(broker.access_for(INGEST))
+            async with running(start(receiver)):
+                assert await agent.drain(PATIENT_S)
+                drained = agent.figures()
+    assert (start_of_life.polled, start_of_life.oldest_age_ms, start_of_life.receipt_age_ms) == (0, None, None)
+    assert [unit.health for unit in start_of_life.units] == [Health.UNKNOWN, Health.UNKNOWN]
+    assert (held.polled, held.appended, held.in_outbox, held.confirmed) == (60, 60, 60, 0)
+    assert held.oldest_age_ms is not None
+    assert 29_000 <= held.oldest_age_ms <= 30_000
+    assert held.outbox_bytes > 0
+    assert (drained.in_outbox, drained.confirmed, drained.in_flight, drained.oldest_age_ms) == (0, 60, 0, None)
+    assert drained.receipt_age_ms is not None
+    assert (drained.ignored_receipts, drained.clock, drained.jumps, drained.undated) == (1, Trust.SYNCED, 0, 0)
+    there, gone = drained.units
+    assert (there.health, there.missed_ticks) == (Health.HEALTHY, 0)
+    assert (gone.health, gone.failed_cycles > 0) == (Health.FAILING, True)
+
+
+async def test_a_unit_that_the_plant_file_has_no_more_still_gets_its_samples_away(
+    tmp_path: Path, broker: RunningBroker
+) -> None:
+    async with modbus_server(Served()) as device:
+        before = agent_of(plant(tmp_path, [Unit("old", device)]), nowhere(), tmp_path / "o.db", CatchUpClock(START))
+        async with running(start(before)):
+            await before.stop_polling(START + 10_000)
+        works = plant(tmp_path, [Unit("new", device)])
+        agent = agent_of(works, broker.access_for(AGENT), tmp_path / "o.db", CatchUpClock(START + 10_000))
+        receiver = Receiver(broker.access_for(INGEST))
+        async with running(start(receiver), start(agent)):
+            await agent.stop_polling(START + 20_000)
+            assert await agent.drain(PATIENT_S)
+    assert [len(receiver.samples(agent.outbox_id, f"site/area/line/{name}")) for name in ("old", "new")] == [10, 10]
+
+
+async def test_a_wall_clock_that_is_set_neither_stops_the_polling_nor_doubles_it(tmp_path: Path) -> None:
+    """Readings that the device served while the wall was wrong, beside those of a unit whose clock nobody touched."""
+
+    class Jumpy(SystemClock):
+        error = 0
+
+        def now(self) -> Instant:
+            return super().now() + self.error
+
+        def moment(self) -> Moment:
+            return super().moment()._replace(wall=super().moment().wall + self.error, synced=None)
+
+    jumping, steady = Served(), Served()
+    async with modbus_server(jumping) as port, modbus_server(steady) as other_port:
+        clock = Jumpy()
+        agent = agent_of(plant(tmp_path, [Unit("a", port, scan="100ms")]), nowhere(), tmp_path / "a.db", clock)
+        control = agent_of(
+            plant(tmp_path, [Unit("b", other_port, scan="100ms"), Unit("c", other_port, 2, scan="1h")]),
+            nowhere(),
+            tmp_path / "b.db",
+            SystemClock(),
+        )
+        async with running(start(agent), start(control)), asyncio.timeout(PATIENT_S):
+            for error in (0, 3_600_000, -3_600_000, 0):
+                clock.error = error
+                target = jumping.readings + 10
+                while jumping.readings < target or steady.readings < target:  # noqa: ASYNC110 - counters
+                    await asyncio.sleep(0.02)
+            await asyncio.gather(agent.stop_polling(), control.stop_polling())
+            figures = agent.figures()
+    assert figures.jumps >= 1
+    assert figures.missed_ticks < 10
+    assert jumping.readings / steady.readings == pytest.approx(1, abs=0.25)
+    times = [sample.time for sample in stored_in(tmp_path / "a.db")]
+    assert times == sorted(set(times))
+    assert len(times) == figures.polled

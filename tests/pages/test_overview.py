@@ -3,6 +3,8 @@
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -10,10 +12,15 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from historian.records import AgentWatermark, dead_letters_point, edge_ledger_point, watermark_point
+from historian.schema import NOBODY
 from kpi_api.app import create_app
 from kpi_api.server import served
+from kpi_api.store import Store
+from shopfloor.clock import CatchUpClock
+from shopfloor.instant import HOUR, MINUTE
 from tests.chromium import CHROMIUM, FLAGS
-from tests.filled_plant import STILL, FilledPlant, filled_plant
+from tests.filled_plant import AGENT, END, STILL, FilledPlant, filled_plant
 
 MACHINES = ("furnace-01", "cnc-01", "cnc-02", "cnc-03", "press-01")
 METER = "ceper/utilities/intake/main-meter"
@@ -159,6 +166,69 @@ async def test_the_ledger_line_balances_with_the_api(browser: BrowserContext, ur
     assert line["standing"] == "balanced"
     polled, stored = f"{filled.ledger.polled:,}", f"{filled.ledger.stored:,}"
     await expect(page.locator("#ledger")).to_contain_text(f"{polled} polled = {stored} stored + 12 in outbox")
+
+
+NOW = END - END % MINUTE
+
+
+@contextmanager
+def troubled(folder: Path) -> Iterator[FilledPlant]:
+    """The plant after its agent's card was changed: one sample is missing, some wait, some were refused."""
+    with filled_plant(folder, hours=2) as plant:
+        stored = plant.ledger.stored
+        counts = {"polled": stored - 200, "appended": stored - 202, "confirmed": stored - 302, "in_outbox": 100}
+        gone = {"polled": 320, "appended": 320, "confirmed": 310, "in_outbox": 0, "evicted": 10}
+        points = [
+            edge_ledger_point(AGENT, "5f0c", NOW, {**counts, "evicted": 0}, told=END - 2_000, moved=END - 90_000),
+            watermark_point(AgentWatermark(AGENT, "5f0c", NOW, END - 240_000, 7, heard=END - 2_000)),
+            edge_ledger_point(AGENT, "a11e", NOW - 26 * HOUR, gone, told=NOW - 26 * HOUR),
+            dead_letters_point(AGENT, "5f0c", NOW, {"unknown_unit": 7}, 7),
+            dead_letters_point(NOBODY, "?1", NOW, {"wrong_topic": 3}, None),
+        ]
+        assert not plant.historian.write(points).rejected
+        yield replace(plant, store=Store(plant.plant, plant.historian, CatchUpClock(END)))
+
+
+async def test_the_ledgers_table_tells_where_every_sample_is_and_what_is_off(
+    browser: BrowserContext, tmp_path: Path
+) -> None:
+    with troubled(tmp_path / "troubled") as plant:
+        async with served(create_app(plant.store, api_key="", stream_interval_s=1), port=0) as address:
+            page, _, errors = await opened(browser, f"{address}/?lang=en")
+            await expect(page.locator("#ledger .trouble")).to_have_text("✕ 1 samples missing (+3 more)")
+            await expect(page.locator("#books-table")).to_be_hidden()
+            await page.locator("#ledger").click()
+            async with httpx.AsyncClient(base_url=address) as client:
+                (agent,) = await items(client, "ledger")
+            shown = await page.locator("#books-table tbody tr").first.locator("td").all_text_contents()
+            assert shown[0] == "✕ NOT BALANCED"
+            names = ("polled", "stored", "in_outbox", "rejected", "evicted", "unpersisted")
+            assert [int(cell.replace(",", "")) for cell in shown[1:7]] == [agent[name] for name in names]
+            assert shown[7:] == ["4 min", "90 s ago", "2 s ago"]
+            rows = [row["outbox"] for row in await data_of(page, "#books-table tbody tr")]
+            assert rows == ["", *(outbox["outbox"] for outbox in agent["outboxes"])]
+            old = page.locator('#books-table tr[data-outbox="a11e"]')
+            await expect(old).to_have_class(re.compile("stale"))
+            await expect(old.locator(".heard")).to_have_text("26 h ago")
+            told = await data_of(page, "#books-troubles li")
+            assert [one["trouble"] for one in told] == ["missing", "evicted", "waiting", "rejected", "unclaimed"]
+            await expect(page.locator('[data-trouble="rejected"] .reasons')).to_have_text(
+                "unit not in the plant file 7"
+            )
+            await page.keyboard.press("Escape")
+            await expect(page.locator("#books-table")).to_be_hidden()
+            await page.get_by_role("button", name="ID").click()
+            await expect(page.locator("#ledger .trouble")).to_have_text("✕ 1 sampel hilang (+3 lagi)")
+            for width, height in SCREENS:
+                await page.set_viewport_size({"width": width, "height": height})
+                await page.locator("#ledger").click()
+                await expect(page.locator("#books-table")).to_be_visible()
+                box = await page.locator(".panel").bounding_box()
+                assert box is not None
+                assert box["x"] >= 0
+                assert box["x"] + box["width"] <= width
+                await page.keyboard.press("Escape")
+    assert errors == []
 
 
 async def test_the_page_asks_no_other_host(browser: BrowserContext, url: str) -> None:

@@ -1,6 +1,7 @@
 // The live overview: one snapshot event in, everything on the page redrawn from it.
 
 import { card, fillCard } from "./cards.js";
+import { closable, drawLedger } from "./ledger.js";
 import { KeyNeeded, ask, follow } from "./stream.js";
 import { clockTime, dateText, label, number, say, sayState, speak, zoneName } from "./words.js";
 import { drawHours, drawTimeline, drawLegend } from "./timeline.js";
@@ -112,7 +113,7 @@ function draw() {
     fillCard(card(units, unit), unit, held, plantNow());
   }
   drawTally();
-  drawLedger(snapshot.ledger);
+  drawLedger(snapshot.ledger, plantNow(), zone());
   drawTraces();
 }
 
@@ -152,31 +153,6 @@ function drawTally() {
       return entry;
     }),
   );
-}
-
-function drawLedger(ledger) {
-  const sum = (name) => ledger.items.reduce((total, agent) => total + agent[name], 0);
-  const line = $("#ledger");
-  const polled = sum("polled");
-  const parts = { stored: sum("stored"), in_outbox: 0, rejected: sum("rejected"), evicted: sum("evicted"), unpersisted: sum("unpersisted") };
-  parts.in_outbox = Math.max(0, sum("appended") - parts.evicted - parts.stored - parts.rejected); // not stored yet
-  Object.assign(line.dataset, { standing: ledger.standing, polled, ...parts, deadLetters: ledger.dead_letters });
-  const shown = Object.entries(parts).filter(([name, count]) => count || name === "stored" || name === "in_outbox");
-  const told = shown.map(([name, count]) => `${number(count)} ${say(name)}`).join(" + ");
-  const letters = ledger.dead_letters ? ` · ${number(ledger.dead_letters)} ${say("dead_letters")}` : "";
-  const sign = { balanced: "✓", moving: "⇄", broken: "✕" }[ledger.standing];
-  line.replaceChildren(
-    piece("b", say("ledger")),
-    piece("span", ledger.items.length ? `${sign} ${say(ledger.standing)}` : say("ledger_empty"), "standing"),
-    piece("span", ledger.items.length ? `${number(polled)} ${say("polled")} = ${told}${letters}` : "", "sum"),
-  );
-}
-
-function piece(name, text, className = "") {
-  const element = document.createElement(name);
-  element.textContent = text;
-  element.className = className;
-  return element;
 }
 
 function tick() {
@@ -274,6 +250,7 @@ $("#key").addEventListener("submit", (event) => {
   start();
 });
 
+closable(() => snapshot && drawLedger(snapshot.ledger, plantNow(), zone()));
 new ResizeObserver(() => snapshot && drawTraces()).observe($("#units"));
 setInterval(tick, 500);
 start();

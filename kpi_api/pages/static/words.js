@@ -10,10 +10,14 @@ export async function speak(language) {
   document.title = text.title;
 }
 
-export const say = (key, values = {}) =>
-  (text[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+export const say = (key, values = {}, fallback = key) => filled(text[key] ?? text[fallback] ?? fallback, values);
+
+const filled = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 
 export const sayState = (category) => text.state?.[category] ?? category;
+
+export const sayTrouble = (trouble, length, values) => filled(text.trouble?.[trouble]?.[length] ?? trouble, values);
+export const sayReason = (reason) => text.letter?.[reason] ?? reason;
 
 export const label = (labels, fallback) =>
   labels[document.documentElement.lang] ?? labels.en ?? Object.values(labels)[0] ?? fallback;

@@ -202,6 +202,9 @@ FAULTY = {
     "tags of facts are": Point("facts", UNIT, BORDER, {"energy_kwh": 1.0}),
     "tag work_unit is empty": Point("samples", {**UNIT, "work_unit": ""}, BORDER, {"x_a": 1.0}),
     "tag work_unit ends in a backslash": Point("samples", {**UNIT, "work_unit": "a\\"}, BORDER, {"x_a": 1.0}),
+    "tag shift has a backslash before": Point(
+        "facts_hour", {**UNIT, "shift": "a\\\\ b", "product": "p"}, BORDER, {"good": 1.0}
+    ),
     "tag site holds a control": Point("samples", {**UNIT, "site": "a\nb"}, BORDER, {"x_a": 1.0}),
     "no fields": Point("samples", UNIT, BORDER, {}),
     "field x_nan is not finite": sample(BORDER, x_nan=math.nan),

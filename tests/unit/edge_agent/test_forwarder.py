@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.disk_thread import DiskThread
-from edge_agent.forwarder import LIVE_SAMPLES, Forwarder, Sender
+from edge_agent.forwarder import CHUNK, Forwarder, Sender
 from edge_agent.outbox import Outbox
 from edge_agent.window import CreditWindow
 from messaging.client import Message
@@ -22,6 +22,7 @@ from shopfloor.sample import Sample
 
 UNIT = "s/a/l/u"
 PATIENT_S = 60.0
+LIVE_SAMPLES = 20_000
 
 
 class Line:
@@ -69,7 +70,17 @@ async def forwarding(
     disk = DiskThread()
     topic = str(SampleTopic(EquipmentPath.parse("works", UNIT), "edge-1"))
     sender = Sender("edge-1", "boot", lambda _: topic)
-    forwarder = Forwarder(box, disk, sender, SystemClock(), line.changed.set, window=window, unfinished=unfinished)
+    forwarder = Forwarder(
+        box,
+        disk,
+        sender,
+        SystemClock(),
+        line.changed.set,
+        window=window,
+        unfinished=unfinished,
+        live_samples=LIVE_SAMPLES,
+        trim_s=0.0,
+    )
     task = asyncio.create_task(forwarder.run(line), name="forwarder")
     try:
         yield forwarder
@@ -125,13 +136,15 @@ async def test_it_stops_while_the_link_is_down_and_goes_on_by_itself(tmp_path: P
 
 async def test_live_samples_overtake_a_backlog_that_has_half_of_the_window(tmp_path: Path) -> None:
     box, line = Outbox(tmp_path / "o.db", max_samples=100_000), Line()
-    box.append(samples(1, LIVE_SAMPLES + 5_000))
     async with forwarding(box, line, CreditWindow(4)) as forwarder:
-        await line.until(lambda: len(line.messages) == 2)
-        box.append(samples(LIVE_SAMPLES + 5_001, LIVE_SAMPLES + 5_001))
+        box.append(samples(1, LIVE_SAMPLES + 5_000))
         forwarder.notify()
         await line.until(lambda: len(line.messages) == 3)
-        assert [seqs(message)[0] for message in line.messages] == [1, 501, LIVE_SAMPLES + 5_001]
+        box.append(samples(LIVE_SAMPLES + 5_001, LIVE_SAMPLES + 5_001))
+        forwarder.notify()
+        await line.until(lambda: len(line.messages) == 4)
+        firsts = [seqs(message)[0] for message in line.messages]
+        assert firsts == [LIVE_SAMPLES + 4_501, 1, 501, LIVE_SAMPLES + 5_001]
         line.on_message = lambda _: forwarder.receive(everything(box, line))
         forwarder.receive(everything(box, line))
         await line.until(lambda: len(box) == 0)
@@ -227,3 +240,47 @@ async def test_the_watermark_waits_for_what_is_not_in_the_outbox_yet(tmp_path: P
     async with forwarding(box, line, CreditWindow(1), unfinished=lambda: 5):
         await line.until(lambda: len(line.messages) == 1)
     assert line.messages[0].oldest_t == 5
+
+
+async def test_a_forged_receipt_is_counted_and_changes_nothing(tmp_path: Path) -> None:
+    box, line = Outbox(tmp_path / "o.db", max_samples=100_000), Line()
+    box.append(samples(1, LIVE_SAMPLES + 4_000))
+    async with forwarding(box, line, CreditWindow(4)) as forwarder:
+        await line.until(lambda: len(line.messages) == 2)  # half of the window: the rest is a backlog not sent yet
+        box.append(samples(LIVE_SAMPLES + 4_001, LIVE_SAMPLES + 4_001))
+        forwarder.notify()
+        await line.until(lambda: len(line.messages) == 3)
+        before = box.counts()
+        last = LIVE_SAMPLES + 4_001
+        for forged in (
+            Receipt("another", 5),
+            Receipt(box.outbox_id, last + 1),
+            Receipt(box.outbox_id, 2**53),
+            Receipt(box.outbox_id, last),  # sent, but not all below it
+            Receipt(box.outbox_id, -1, ((1_001, 1_001),)),
+            Receipt(box.outbox_id, 500, ((1_000, last),)),
+        ):
+            forwarder.receive(forged)
+        assert forwarder.ignored_receipts == 6
+        assert (box.counts(), forwarder.in_flight) == (before, 3)
+        line.on_message = lambda _: forwarder.receive(everything(box, line))
+        forwarder.receive(everything(box, line))
+        await line.until(lambda: len(box) == 0)
+
+
+async def test_receipts_that_never_come_fill_neither_memory_nor_the_broker(tmp_path: Path) -> None:
+    box, line = Outbox(tmp_path / "o.db", max_samples=1_000_000), Line()
+    box.append(samples(1, 60_000))
+    async with forwarding(box, line, CreditWindow(8, first_pause_ms=1)) as forwarder:
+        for number in range(1, 31):
+            box.append(samples(60_000 + number, 60_000 + number))
+            forwarder.notify()
+            await asyncio.sleep(0.01)
+        on_the_way = forwarder.in_flight
+        waiting = sum(len(flight.samples) for queue in (forwarder._live, forwarder._backlog) for flight in queue)
+        assert on_the_way == 8
+        assert waiting <= 2 * CHUNK
+        line.on_message = lambda _: forwarder.receive(everything(box, line))
+        forwarder.receive(everything(box, line))
+        await line.until(lambda: len(box) == 0)
+    assert line.received == SeqRanges([(0, 60_030)])

@@ -33,7 +33,8 @@ def test_a_read_over_two_ticks_skips_them_and_counts_them() -> None:
     assert schedule.missed == 2
 
 
-def test_a_clock_that_is_set_back_starts_the_schedule_again_at_once() -> None:
+def test_time_that_became_another_starts_the_ticks_again_and_misses_none() -> None:
     schedule = Schedule.starting(100_000, 1_000)
-    assert schedule.advance(40_200) == 41_000
+    assert schedule.restart(40_200) == 41_000
+    assert schedule.restart(3_600_500) == 3_601_000
     assert schedule.missed == 0

@@ -1,5 +1,15 @@
+import itertools
+
 from edge_agent.outbox import StoredSample
-from edge_agent.window import LONGEST_PAUSE_MS, MAX_BATCH_SAMPLES, MAX_STRIKES, CreditWindow, Flight, batches
+from edge_agent.window import (
+    FAILED_PAUSE_MS,
+    LONGEST_PAUSE_MS,
+    MAX_BATCH_SAMPLES,
+    MAX_STRIKES,
+    CreditWindow,
+    Flight,
+    batches,
+)
 from messaging.receipt import Receipt
 from shopfloor.clock import Trust
 from shopfloor.sample import Sample
@@ -92,3 +102,45 @@ def test_a_batch_is_bounded_in_samples_and_in_bytes() -> None:
     assert [len(each.samples) for each in many] == [MAX_BATCH_SAMPLES, 1]
     big = batches([stored(seq, size=60_000) for seq in range(5)], backlog=True)
     assert [len(each.samples) for each in big] == [2, 2, 1]
+
+
+def silent(size: int) -> tuple[CreditWindow, int]:
+    """A full window whose messages were each sent twice, at the time when the next send is due."""
+    window, now = CreditWindow(size, first_pause_ms=1_000), 0
+    for seq in range(size):
+        window.send(flight(seq), now)
+    for each in window.overdue(1_000):
+        window.send(each, 1_000)
+    return window, 3_000
+
+
+def test_while_nothing_is_settled_one_message_is_a_probe_and_the_others_rest() -> None:
+    window, now = silent(32)
+    sent = []
+    for _ in range(10_000):
+        for each in window.overdue(now):
+            window.send(each, now)
+            sent.append(now)
+        due = window.next_due_ms()
+        assert due is not None
+        now = max(due, now + 1)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(sent[100:])]
+    assert set(pauses) == {LONGEST_PAUSE_MS}
+    assert len(window) == 32
+
+
+def test_the_first_answer_after_a_silence_lets_all_the_others_go_again_at_once() -> None:
+    window, now = silent(32)
+    (probe,) = window.overdue(now)
+    window.send(probe, now)
+    assert window.overdue(now + 500) == []
+    window.settle(receipt(-1, (probe.samples[0].seq, probe.samples[0].seq)))
+    assert len(window.overdue(now + 500)) == 31
+
+
+def test_a_broker_that_was_away_is_no_silence() -> None:
+    window, now = silent(32)
+    (probe,) = window.overdue(now)
+    window.send(probe, now)
+    window.failed(probe, now)
+    assert window.next_due_ms() == now + FAILED_PAUSE_MS

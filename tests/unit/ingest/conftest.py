@@ -35,7 +35,7 @@ def historian(tmp_path: Path) -> Iterator[EmbeddedHistorian]:
 
 @pytest.fixture
 def dead_letters(tmp_path: Path) -> Iterator[DeadLetters]:
-    letters = DeadLetters(tmp_path / "dead_letters.sqlite")
+    letters = DeadLetters(tmp_path / "dead_letters.sqlite", settle_s=0)
     yield letters
     letters.close()
 

@@ -1,6 +1,7 @@
 """The order of the promises: disk, MQTT ack, receipt. The broker is a list here, in tests/integration a real one."""
 
 import asyncio
+import json
 import threading
 from collections import deque
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from messaging.payload import Fault
 from messaging.receipt import Receipt, decode_receipt
 from shopfloor.clock import CatchUpClock, SystemClock
 from shopfloor.errors import Backpressure
+from shopfloor.instant import HOUR
 
 AGENT = "edge-ceper-1"
 UNIT = "ceper/machining/line-1/cnc-01"
@@ -40,9 +42,9 @@ class Line:
         for message in messages:
             self.incoming.put_nowait(Delivery(message, lambda: self.log.append("ack")))
 
-    async def deliveries(self):
-        while True:
-            yield await self.incoming.get()
+    async def take(self, most):
+        first = await self.incoming.get()
+        return [first, *(self.incoming.get_nowait() for _ in range(min(most - 1, self.incoming.qsize())))]
 
     async def publish(self, message):
         async with self.told:
@@ -295,3 +297,31 @@ async def test_a_state_that_cannot_be_stored_is_a_dead_letter_and_everything_els
         await line.receipt(upto(1))
     assert dead_letters.by_reason() == {BAD_STATE: 2}
     assert line.log.count("ack") == 3
+
+
+async def test_dead_letters_reach_the_ledger_by_cause_with_the_agents_own_word(start, plant, store, say):
+    """Were they told later, the agent's confirmed samples would look lost for a while."""
+    ledger = EdgeLedger(polled=3, appended=3, confirmed=3, in_outbox=0, evicted=0)
+    state = AgentState(agent=AGENT, state="online", outbox="5f0c", boot="b7e1", ledger=ledger)
+    report = Message(f"v1/agents/{AGENT}", encode_state(state))
+    async with start() as (line, pipeline):
+        line.send(say(1, WRONG, {"seq": 3, "t": NOON + 3 * HOUR, "v": {"state": 1}}), Message("v1/x", b"{"))
+        await line.receipt(lambda _: pipeline.counts.dead_letters == 3)
+        line.send(report, say(4))
+        await line.receipt(lambda _: pipeline.counts.stored == 2)
+    answer = Store(plant, store, CatchUpClock(NOON + 60_000)).ledger()
+    counts, account = answer.agents[AGENT], answer.accounts[AGENT]
+    assert (counts.confirmed, counts.stored, counts.rejected) == (3, 2, 2)
+    assert account.dead_letters == {Refusal.FUTURE_TIME: 1, Fault.WRONG_TYPE: 1}
+    assert (answer.unclaimed, answer.dead_letters) == ({Fault.WRONG_TOPIC: 1}, 3)
+    assert account.heard == NOON + 60_000
+
+
+@pytest.mark.parametrize("count", [-1, 2**53 + 1, 10**400])
+async def test_a_count_that_nobody_can_have_is_a_dead_letter(start, dead_letters, say, count):
+    ledger = {"polled": count, "appended": 2, "confirmed": 1, "in_outbox": 1, "evicted": 0}
+    state = {"agent": AGENT, "state": "online", "outbox": "5f0c", "boot": "b7e1", "ledger": ledger}
+    async with start() as (line, _):
+        line.send(Message(f"v1/agents/{AGENT}", json.dumps(state).encode()), say(1))
+        await line.receipt(upto(1))
+    assert dead_letters.by_reason() == {BAD_STATE: 1}

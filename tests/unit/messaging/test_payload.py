@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import messaging.payload as payload_module
 from messaging.payload import (
     MAX_INTEGER,
     MAX_MESSAGE_BYTES,
+    MAX_TAGS,
     Fault,
     SampleMessage,
     Sequenced,
@@ -133,6 +135,7 @@ WRONG_SAMPLES = [
     (GOOD | {"v": {"speed": 1}}, Fault.UNKNOWN_TAG),
     (GOOD | {"v": {"x_Load": 1}}, Fault.UNKNOWN_TAG),
     (GOOD | {"v": {"status_text": "state=good"}}, Fault.UNKNOWN_TAG),
+    (GOOD | {"v": {f"x_{n}": n for n in range(MAX_TAGS + 1)}}, Fault.OVERSIZED),
     (GOOD | {"q": {"power_kw": ["good", "stale"]}}, Fault.BAD_QUALITY),
     (GOOD | {"q": {"state": ["bad", "stale"]}}, Fault.BAD_QUALITY),
     (GOOD | {"q": {"power_kw": ["uncertain", "stale"]}}, Fault.BAD_QUALITY),
@@ -195,3 +198,30 @@ def test_a_seq_is_only_a_number_of_an_outbox():
 def test_no_bytes_do_anything_but_be_refused(payload):
     with pytest.raises(MessageRejected):
         decode(TOPIC, payload)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+odd_values = st.dictionaries(st.sampled_from(["state", "x_load", "x_note_text", "State", "oee"]), numbers | anything)
+odd_samples = st.fixed_dictionaries(
+    {"seq": st.integers(-1, 5) | anything, "t": st.integers(-1, 5) | anything, "v": odd_values | anything},
+    optional={"q": st.dictionaries(st.sampled_from(["state", "x_load"]), st.just(["bad", "comm_lost"])) | anything},
+)
+odd_changes = st.dictionaries(st.sampled_from(["agent", "outbox", "clock", "low", "oldest_t"]), anything, max_size=1)
+
+
+@given(st.lists(odd_samples | st.just(GOOD), max_size=3), odd_changes)
+def test_the_quick_way_through_a_message_says_what_the_careful_one_says(samples, changes):
+    payload = wire(*samples, **changes)
+    try:
+        careful = payload_module._one_by_one(TOPIC, payload)
+    except MessageRejected as fault:
+        careful = (fault.reason, str(fault))
+    try:
+        quick = decode(TOPIC, payload)
+    except MessageRejected as fault:
+        quick = (fault.reason, str(fault))
+    assert quick == careful

@@ -84,3 +84,49 @@ def test_a_broken_receipt_is_refused(payload, reason):
     with pytest.raises(MessageRejected) as refused:
         decode_receipt(payload)
     assert refused.value.reason == reason
+
+
+@given(st.lists(st.integers(0, 30), max_size=12))
+def test_many_numbers_at_once_are_the_same_as_one_by_one(seqs):
+    at_once, one_by_one = SeqRanges(), SeqRanges()
+    at_once.add_all(seqs)
+    for seq in seqs:
+        one_by_one.add(seq)
+    assert at_once == one_by_one
+    run = range(7, 7 + len(seqs))
+    at_once.add_all(run)
+    one_by_one.merge(SeqRanges((seq, seq) for seq in run))
+    assert at_once == one_by_one
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b'{"outbox": "5f0c"', "not_json"),
+        (b"\x00\xff", "not_json"),
+        (b'{"x": ' + b"[" * 60_000, "not_json"),
+        (b'{"outbox": "5f0c"}', "wrong_type"),
+        (b'{"outbox": "5f0c", "upto": "all"}', "wrong_type"),
+        (b'{"outbox": "5f0c", "upto": 1e300}', "wrong_type"),
+        (b'{"outbox": "5f0c", "upto": NaN}', "not_json"),
+        (b'{"outbox": "5f0c", "upto": -2}', "out_of_range"),
+        (b'{"outbox": "5f0c", "upto": 9007199254740993}', "out_of_range"),
+        (b'{"outbox": "5f0c", "upto": 1, "ranges": [[3, 2]]}', "out_of_range"),
+        (b'{"outbox": "5f0c", "upto": 5, "ranges": [[3, 9]]}', "out_of_range"),
+        (b'{"outbox": "5f0c", "upto": 1, "ranges": [[3, 9], [5, 6]]}', "out_of_range"),
+        (b'{"outbox": "5f0c", "upto": 1, "ranges": [[-9, 0]]}', "out_of_range"),
+        (b'{"outbox": "5f0c", "upto": 1, "ranges": [[3, 9007199254740993]]}', "out_of_range"),
+        (encode_receipt(Receipt("5f0c", -1, tuple((seq * 2, seq * 2) for seq in range(513)))), "out_of_range"),
+        (encode_receipt(Receipt("5f0c", -1, tuple((seq * 2, seq * 2) for seq in range(99_999)))), "oversized"),
+    ],
+)
+def test_what_is_no_receipt_of_ours_is_refused_with_a_word(payload, reason):
+    with pytest.raises(MessageRejected) as refused:
+        decode_receipt(payload)
+    assert refused.value.reason == reason
+
+
+@given(ranges, st.tuples(seqs, seqs))
+def test_a_span_is_held_when_each_of_its_numbers_is(pairs, span):
+    held = SeqRanges(pairs)
+    assert held.holds(*sorted(span)) == all(seq in held for seq in range(min(span), max(span) + 1))

@@ -4,10 +4,12 @@ from messaging.amqtt_broker import fits
 from messaging.rights import INGEST, rights_of
 from messaging.topic import (
     AGENT_STATES_FILTER,
+    INGEST_MEMBERS_FILTER,
     SAMPLES_FILTER,
     SampleTopic,
     agent_of_state,
     agent_state_topic,
+    ingest_member_topic,
     receipt_topic,
 )
 from shopfloor.equipment import EquipmentPath
@@ -61,7 +63,8 @@ def test_an_agent_writes_under_its_own_name_and_reads_its_own_receipt():
     assert not any(fits(TOPIC, allowed) for allowed in other.write)
     assert own.read == ("v1/receipts/edge-ceper-1",)
     assert not any(fits("v1/receipts/edge-2", allowed) for allowed in own.write)
-    assert rights[INGEST].read == (SAMPLES_FILTER, AGENT_STATES_FILTER)
+    assert rights[INGEST].read == (SAMPLES_FILTER, AGENT_STATES_FILTER, INGEST_MEMBERS_FILTER)
+    assert not any(fits(ingest_member_topic("one"), allowed) for allowed in own.write)
 
 
 def test_a_filter_wider_than_the_right_does_not_fit():

@@ -1,10 +1,13 @@
 """The virtual clock jumps only when everybody sleeps, and goes live when it meets the wall."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
-from shopfloor.clock import CatchUpClock, SystemClock, Trust
+from shopfloor import kernel_clock
+from shopfloor.clock import VIRTUAL, CatchUpClock, SystemClock
 
 
 class Wall(SystemClock):
@@ -84,13 +87,32 @@ async def test_a_gate_that_fails_wakes_the_sleepers_with_its_error() -> None:
         await clock.sleep_until(1_000)
 
 
-def test_a_step_of_the_wall_clock_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_moment_of_this_machine_is_wall_and_steady_time_of_one_boot() -> None:
     clock = SystemClock()
-    assert clock.trust() is Trust.SYNCED
-    monkeypatch.setattr(SystemClock, "_measure", staticmethod(lambda: 0.0))
-    assert clock.trust() is Trust.STEPPED
-    clock.settle()
-    assert clock.trust() is Trust.SYNCED
+    before, now, after = clock.moment(), clock.now(), clock.moment()
+    assert before.wall <= now <= after.wall
+    assert before.steady <= after.steady
+    assert before.boot == after.boot != VIRTUAL
+    assert abs((after.wall - after.steady) - (before.wall - before.steady)) <= 1
+
+
+def test_the_kernel_speaks_for_its_own_time_alone() -> None:
+    wall_s = SystemClock().now() / 1000
+    assert kernel_clock.synchronised(wall_s) in (True, False)
+    assert kernel_clock.synchronised(wall_s - 3_600) is None
+
+
+def test_the_steady_time_of_two_processes_is_one() -> None:
+    code = "from shopfloor import kernel_clock as k; print(k.BOOT, k.steady_ms())"
+    before = kernel_clock.steady_ms()
+    boot, steady = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout.split()
+    assert boot.decode() == kernel_clock.BOOT
+    assert before <= int(steady) <= kernel_clock.steady_ms()
+
+
+async def test_a_virtual_moment_is_right_by_definition() -> None:
+    clock = CatchUpClock(7_000)
+    assert clock.moment() == (7_000, 7_000, VIRTUAL, True)
 
 
 async def _sleep_and_leave(clock: CatchUpClock, when: int) -> int:

@@ -1,0 +1,125 @@
+"""One write as lines: which *points* make which line, in which order the lines must become durable. Pure.
+
+Between messages and the InfluxDB on registers -> samples -> messages -> points -> facts -> KPIs -> panels.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from historian.admission import fault, fields_fault
+from historian.influx_names import KEPT, policy_of
+from historian.line_protocol import body, head
+from historian.ownership import owner_of, time_ns
+from historian.point import Number, Point
+from historian.schema import OWNED, Measurement
+
+MAX_LINES: Final = 5_000
+"""Lines in one request: more do not go faster."""
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Bytes in one request; 3.x takes 10 MB, 1.x 25 MB."""
+
+
+class Line(NamedTuple):
+    """A line and the indices of the points that are in it."""
+
+    text: bytes
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The points of a write that may be stored."""
+
+    heads: dict[int, bytes]
+    """Index -> what the lines of its series begin with, in the order of the call."""
+    rejected: dict[int, str]
+    """Index -> why it is none of them."""
+    claims: list[int]
+    """Indices of those that have an owner."""
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Lines of one request or several, one per identity."""
+
+    lines: list[Line] = field(default_factory=list)
+    places: dict[tuple[bytes, int], int] = field(default_factory=dict)
+    """Identity -> its line."""
+    merged: dict[int, dict[str, Number | str]] = field(default_factory=dict)
+    """Line -> its fields, where several points make it."""
+
+
+def sound(points: Sequence[Point]) -> Sound:
+    """Sort out what breaks the rules of ``admission``."""
+    found = Sound({}, {}, [])
+    known: dict[tuple[str, int], bytes] = {}
+    for index, point in enumerate(points):
+        place = point.measurement, id(point.tags)  # many points share one mapping, which lives as long as they do
+        begin = known.get(place)
+        if reason := fault(point) if begin is None else fields_fault(point):
+            found.rejected[index] = reason
+            continue
+        if begin is None:
+            begin = known[place] = head(point.measurement, tuple(point.tags.items()))
+        found.heads[index] = begin
+        if point.measurement in OWNED and owner_of(point):
+            found.claims.append(index)
+    return found
+
+
+def batches(
+    points: Sequence[Point], heads: Mapping[int, bytes], without: Collection[int]
+) -> Iterator[tuple[str, list[Line]]]:
+    """Policy and lines of each request, in the order in which they must become durable.
+
+    Dirty intervals come first: a server writes the shards of one request in any order. A statement of the very
+    millisecond of a dirty interval rests in the same shard, and goes with it: the server logs both in one entry.
+    """
+    dirty, beside, later = _Lines(), _Lines(), {KEPT: _Lines()}
+    moments = {
+        points[index].time for index in heads if points[index].measurement == Measurement.DIRTY and index not in without
+    }
+    for index, begin in heads.items():
+        if index in without:
+            continue
+        point = points[index]
+        if point.measurement == Measurement.DIRTY:
+            _add(dirty, points, index, begin)
+        elif point.measurement == Measurement.STATEMENTS and point.time in moments:
+            _add(beside, points, index, begin)
+        else:
+            _add(later.setdefault(policy_of(point.measurement), _Lines()), points, index, begin)
+    for lines in _cut(dirty.lines + beside.lines):
+        yield KEPT, lines
+    for policy, group in later.items():
+        for lines in _cut(group.lines):
+            yield policy, lines
+
+
+def _add(group: _Lines, points: Sequence[Point], index: int, begin: bytes) -> None:
+    """Add the line of a point, or merge the point into the line of its identity."""
+    point = points[index]
+    time = time_ns(point)
+    at = group.places.setdefault((begin, time), len(group.lines))
+    if at == len(group.lines):
+        group.lines.append(Line(begin + body(point.fields, time), (index,)))
+        return
+    before = group.lines[at].indices
+    fields = group.merged.setdefault(at, dict(points[before[0]].fields))
+    fields.update(point.fields)
+    group.lines[at] = Line(begin + body(fields, time), (*before, index))
+
+
+def _cut(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Lines in pieces that one request may carry."""
+    piece: list[Line] = []
+    size = 0
+    for line in lines:
+        size += len(line.text) + 1
+        if piece and (len(piece) == MAX_LINES or size > MAX_BYTES):
+            yield piece
+            piece, size = [], len(line.text) + 1
+        piece.append(line)
+    if piece:
+        yield piece
