@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo setup test check bench soak weeks screenshot generate clean
+.PHONY: demo setup test check bench soak hostile power-cuts weeks screenshot generate clean
 
 ## demo: the example plant, from Modbus registers to a live page; prints the address (Ctrl-C ends it)
 demo: setup
@@ -42,12 +42,23 @@ bench: .venv/.development
 	$(BIN)/python -m tests.bench_outbox
 	$(BIN)/python -m tests.bench
 
-## soak: kill -9 at seeded moments on real processes; last line a JSON verdict
+## soak: a plant of real processes under faults, then its books beside the simulators' journal; last line a JSON verdict
 SECONDS ?= 120
 SEED ?= 1
 soak: .venv/.development
-	@deploy/debian-packages mosquitto
+	@deploy/debian-packages mosquitto influxdb faketime
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) --seed $(SEED)
+
+## hostile: so many malformed and hostile messages with good ones in between; last line a JSON verdict
+MESSAGES ?= 20000
+hostile: .venv/.development
+	@deploy/debian-packages mosquitto influxdb
+	$(BIN)/python -m tests.soak.hostile --messages $(MESSAGES) --seed $(SEED)
+
+## power-cuts: kill -9 of the whole demo at seeded moments, hours of virtual time; last line a JSON verdict
+power-cuts: .venv/.development
+	@deploy/debian-packages mosquitto
+	$(BIN)/python -m tests.power_cuts --seconds $(SECONDS) --seed $(SEED)
 
 ## weeks: simulated weeks through the wire, with late data and edits, against the simulator's truth; last line a JSON verdict
 SEEDS ?= 1-5

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shopfloor.instant import BadInstant, parse_instant
 from shopfloor.plant_schema import duration_ms
 
 if TYPE_CHECKING:
@@ -68,10 +69,19 @@ def _add_demo(commands: "Commands") -> None:
 def _add_services(commands: "Commands") -> None:
     simulate = commands.add_parser("simulate", help="Modbus devices of a plant, simulated")
     simulate.add_argument("--seed", type=int, default=7, metavar="N")
+    simulate.add_argument("--epoch", type=_instant, metavar="T", help="when the script begins, RFC 3339 (default: now)")
     edge = commands.add_parser("edge", help="one edge agent")
     edge.add_argument("--agent", required=True, metavar="A")
     edge.add_argument(
         "--endpoints", type=Path, metavar="FILE", help="addresses that 'simulate' wrote, instead of the plant's"
+    )
+    edge.add_argument(
+        "--drain",
+        dest="drain_ms",
+        type=_duration,
+        default=0,
+        metavar="30s",
+        help="when asked to end: poll no more, and wait at most so long until everything is stored",
     )
     ingest = commands.add_parser("ingest", help="messages to historian and facts")
     ingest.add_argument("--agents", default="*", metavar="GLOB")
@@ -227,6 +237,13 @@ def _example() -> Path:
     """The example plant: in this folder, else beside the code."""
     path = Path("plants") / "ceper" / "plant.yaml"
     return path if path.exists() else Path(__file__).parents[1] / path
+
+
+def _instant(text: str) -> int:
+    try:
+        return parse_instant(text)
+    except BadInstant as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
 
 
 def _duration(text: str) -> int:

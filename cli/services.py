@@ -14,7 +14,8 @@ import argparse
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from messaging.access import BrokerAccess
 from messaging.rights import INGEST
 from shopfloor.clock import SystemClock
 from shopfloor.errors import PlantError
+from shopfloor.instant import Instant
 from shopfloor.plant import Plant
 from simulators.factory import Factory
 
@@ -54,15 +56,15 @@ def historian() -> Historian:
 
 def simulate(arguments: argparse.Namespace) -> int:
     """Serve a plant's devices; ``endpoints.json`` in the data folder tells where."""
-    return asyncio.run(_simulate(load_plant(arguments.plant), arguments.seed))
+    return asyncio.run(_simulate(load_plant(arguments.plant), arguments.seed, arguments.epoch))
 
 
-async def _simulate(plant: Plant, seed: int) -> int:
+async def _simulate(plant: Plant, seed: int, epoch: Instant | None) -> int:
     stop, clock, folder = stop_on_signal(), SystemClock(), data_folder()
     factory = Factory(
         plant,
         seed=seed,
-        epoch=clock.now(),
+        epoch=clock.now() if epoch is None else epoch,
         clock=clock,
         journal_path=folder / "journal.jsonl",
         templates=load_template,
@@ -84,7 +86,7 @@ def edge(arguments: argparse.Namespace) -> int:
     if arguments.agent not in plant.agents:
         known = ", ".join(plant.agents)
         raise PlantError(f"{arguments.plant}: there is no agent {arguments.agent!r}; it has {known}")
-    return asyncio.run(_edge(plant, arguments.agent, _endpoints(arguments.endpoints)))
+    return asyncio.run(_edge(plant, arguments.agent, _endpoints(arguments.endpoints), arguments.drain_ms / 1000))
 
 
 def _endpoints(path: Path | None) -> dict[Endpoint, Endpoint] | None:
@@ -102,7 +104,7 @@ def _endpoint(text: str) -> Endpoint:
     return host, int(port)
 
 
-async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint] | None) -> int:
+async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint] | None, drain_s: float) -> int:
     access = BrokerAccess.from_environment()
     if access.username not in (None, agent_id):
         log.warning(
@@ -123,7 +125,15 @@ async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint]
     )
     print(f"{agent_id}: reading {len(plant.agents[agent_id].units)} units", flush=True)
     async with edge_page(agent):
-        return await _until_signal(agent.run())
+        return await _until_signal(agent.run(), lambda: _drained(agent, drain_s))
+
+
+async def _drained(agent: EdgeAgent, patience_s: float) -> None:
+    """Poll no more, and wait until the historian has everything; what is held even then goes out at the next start."""
+    if patience_s:
+        await agent.stop_polling()
+        if not await agent.drain(patience_s):
+            print(f"{agent.agent_id}: {agent.backlog()} samples stay in the outbox", file=sys.stderr, flush=True)
 
 
 def ingest(arguments: argparse.Namespace) -> int:
@@ -180,11 +190,17 @@ async def _api(plant: Plant, host: str, port: int) -> int:
     return 0
 
 
-async def _until_signal(service: Coroutine[None, None, None]) -> int:
-    """Run a service until SIGINT or SIGTERM, or raise what ended it."""
+async def _nothing() -> None:
+    """No farewell."""
+
+
+async def _until_signal(
+    service: Coroutine[None, None, None], farewell: Callable[[], Awaitable[None]] = _nothing
+) -> int:
+    """Run a service until SIGINT or SIGTERM and its ``farewell`` after that, or raise what ended it."""
     stop = stop_on_signal()
     running = asyncio.create_task(service, name="service")
-    asked = asyncio.create_task(stop.wait(), name="signal")
+    asked = asyncio.create_task(_asked(stop, farewell), name="signal")
     await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
     if not running.done():
@@ -195,3 +211,8 @@ async def _until_signal(service: Coroutine[None, None, None]) -> int:
     if fault is not None:
         raise first_cause(fault)
     return 1
+
+
+async def _asked(stop: asyncio.Event, farewell: Callable[[], Awaitable[None]]) -> None:
+    await stop.wait()
+    await farewell()

@@ -116,10 +116,11 @@ class Forwarder:
             self._ignore(receipt)
             return
         self.receipt_ms = self._clock.mono_ms()
-        taken = self._window.settle(receipt)
-        self._unconfirmed.confirmed(taken)
+        covered = self._window.settle(receipt)
+        if covered:
+            self._unconfirmed.confirmed(covered)
         self._settling.merge(receipt.settled())
-        self._settling_samples += taken.total()
+        self._settling_samples += covered.total()
         self._wake.set()
 
     def hurry(self) -> None:

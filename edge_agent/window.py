@@ -77,19 +77,19 @@ class CreditWindow:
 
     def settle(self, receipt: Receipt) -> Counter[str]:
         """Take from the window what the receipt covers, sample by sample; returns how many of each unit."""
-        settled, taken = receipt.settled(), Counter[str]()
+        settled, covered = receipt.settled(), Counter[str]()
         for flight in self._flights:
             before, unit = len(flight.samples), flight.samples[0].sample.unit
             if flight.samples[-1].seq <= receipt.upto:
                 flight.samples = ()
             else:
                 flight.samples = [stored for stored in flight.samples if stored.seq not in settled]
+            covered[unit] += before - len(flight.samples)
             if len(flight.samples) < before:
-                taken[unit] += before - len(flight.samples)
                 self._settled_order = max(self._settled_order, flight.order)
                 self._unanswered = 0
         self._flights = [flight for flight in self._flights if flight.samples]
-        return taken
+        return +covered
 
     def overdue(self, now_ms: int) -> list[Flight]:
         """The flights to send again, longest on the way first; in a silence only one, and that after a pause."""

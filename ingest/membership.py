@@ -49,6 +49,8 @@ class Membership:
         self._starting: set[str] = set()
         self._connected_ms: int | None = None
         self._deaf = False
+        self.unread_heartbeats = 0
+        """Heartbeats that could not be read."""
         self.served: set[str] = set()
         """The agents that this process works for."""
 
@@ -59,6 +61,7 @@ class Membership:
             f"{INGEST}-{self._book.me}-member",
             subscriptions=[INGEST_MEMBERS_FILTER],
             on_lost=self._on_lost,
+            quiet=True,
         )
         async with client, asyncio.TaskGroup() as group:
             group.create_task(self._listen(client), name="heartbeats")
@@ -75,7 +78,9 @@ class Membership:
             try:
                 beat = decode_heartbeat(delivery.message.payload)
             except MessageRejected as fault:
-                log.warning("a heartbeat on %s cannot be read: %s", delivery.message.topic, fault)
+                self.unread_heartbeats += 1
+                if self.unread_heartbeats == 1:
+                    log.warning("a heartbeat on %s cannot be read: %s", delivery.message.topic, fault)
                 continue
             if not delivery.message.retain:
                 self._book.heard(beat, self._clock.mono_ms())

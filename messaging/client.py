@@ -87,12 +87,15 @@ class MqttClient:
         persistent: bool = False,
         retry_s: tuple[int, int] = RETRY_S,
         on_lost: Callable[[], None] = lambda: None,
+        quiet: bool = False,
     ) -> None:
-        """``on_lost`` is called after each loss of the connection, before anything of a new one is delivered."""
+        """``on_lost`` is called after each loss of the connection, before anything of a new one is delivered. A
+        ``quiet`` client leaves the telling of trouble to another one of this process at the same broker."""
         self._access = access
         self._subscriptions = tuple(subscriptions)
         self._on_connect_publish = tuple(on_connect_publish)
         self._told_lost = on_lost
+        self._quiet = quiet
         self._unacked: list[int] = []
         self._inbox: deque[Delivery] = deque()
         self._inbox_bytes = 0
@@ -312,7 +315,7 @@ class MqttClient:
             self._paho.reconnect_delay_set(TURN_S, TURN_S)
 
     def _say(self, line: str | None) -> None:
-        if line is not None and not self._closing:
+        if line is not None and not self._closing and not self._quiet:
             log.warning("%s", line)
 
     def _later(self, delay_s: float, handler: Callable[[], None]) -> None:

@@ -199,6 +199,8 @@ def _check(topic: SampleTopic, envelope: _Envelope) -> None:
         raise MessageRejected(Fault.BAD_SEQ, f"low {envelope.low}")
     if not 0 <= envelope.oldest_t <= MAX_INSTANT:
         raise MessageRejected(Fault.BAD_TIME, f"oldest_t {envelope.oldest_t}")
+    if not 0 <= envelope.mono_ms <= MAX_INTEGER:
+        raise MessageRejected(Fault.BAD_TIME, f"mono_ms {envelope.mono_ms}")
     if envelope.agent != topic.agent:
         raise MessageRejected(Fault.FOREIGN_AGENT, f"agent {envelope.agent!r} in a message of {topic.agent!r}")
 

@@ -7,8 +7,8 @@ import statistics
 import struct
 import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -310,24 +310,48 @@ def stored_in(path: Path) -> list[Sample]:
     return samples
 
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+
+
+@asynccontextmanager
+async def listening(serve: Serve) -> AsyncIterator[int]:
+    """A server on a free port; at the end its connections are closed, and what serves them has ended."""
+    serving: set[asyncio.Task[None]] = set()
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        try:
+            await serve(reader, writer)
+        except asyncio.CancelledError:
+            pass  # by us, at the end: nobody waits for more
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+
 @asynccontextmanager
 async def slow_server(delay_s: float) -> AsyncIterator[int]:
     """A device that answers every request correctly, but late."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readexactly(12)
                 await asyncio.sleep(delay_s)
                 writer.write(head[:4] + struct.pack(">HBBBHH", 7, head[6], 3, 4, 0, 1))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+    async with listening(serve) as port:
+        yield port
 
 
 @asynccontextmanager
@@ -340,21 +364,16 @@ async def recording_proxy(port: int, seen: list[bytes]) -> AsyncIterator[int]:
                 keep.append(chunk)
             writer.write(chunk)
         writer.close()
-        await writer.wait_closed()
-
-    serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(asyncio.current_task())
         there, back = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(forward(reader, back, seen), forward(there, writer, None), return_exceptions=True)
+        try:
+            await asyncio.gather(forward(reader, back, seen), forward(there, writer, None), return_exceptions=True)
+        finally:
+            back.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await asyncio.gather(*(task for task in serving if task is not None))
+    async with listening(serve) as own_port:
+        yield own_port
 
 
 async def test_only_function_codes_1_to_4_leave_the_agent(tmp_path: Path) -> None:

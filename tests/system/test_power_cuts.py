@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak import soak
+from tests.power_cuts import kill_and_finish
 
 
 @pytest.mark.timeout(400)
 def test_whatever_is_killed_the_ledger_balances_and_facts_equal_a_fresh_derivation(tmp_path: Path) -> None:
-    verdict = soak(tmp_path / "demo", kills=6, seed=5, history="30min")
+    verdict = kill_and_finish(tmp_path / "demo", kills=6, seed=5, history="30min")
     assert verdict["broken"] == []
     assert verdict["kills"] == 6

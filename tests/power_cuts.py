@@ -1,6 +1,7 @@
-"""Kill -9 of the whole demo at seeded moments, then the books: ``make soak SECONDS=N SEED=S``.
+"""Kill -9 of the whole demo at seeded moments, then the books: ``make power-cuts SECONDS=N SEED=S``.
 
-The last line is a JSON verdict; exit 0 when every promise held.
+Time is virtual: hours catch up in seconds, so this tries what happens to a long past. The last line is a JSON verdict;
+exit 0 when every promise held.
 """
 
 import argparse
@@ -173,7 +174,9 @@ def _elements(fact: Fact | None) -> dict[str, float]:
     return {name: round(value, 9) for name, value in fact.elements.items() if value} if fact else {}
 
 
-def soak(folder: Path, *, kills: int, seed: int, history: str, deadline: float | None = None) -> dict[str, Any]:
+def kill_and_finish(
+    folder: Path, *, kills: int, seed: int, history: str, deadline: float | None = None
+) -> dict[str, Any]:
     """Kill ``kills`` times at seeded moments (every fifth between write and derive), finish, and keep the books."""
     moments = random.Random(seed)
     demo = Demo(folder, seed, history)
@@ -204,8 +207,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10_000, help="at most so many")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        verdict = soak(
+    with tempfile.TemporaryDirectory(prefix="power-cuts-") as folder:
+        verdict = kill_and_finish(
             Path(folder) / "demo",
             kills=arguments.kills,
             seed=arguments.seed,

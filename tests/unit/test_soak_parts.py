@@ -1,0 +1,156 @@
+"""The parts of the fault harness that must be right for its verdict to mean anything."""
+
+import json
+import random
+import struct
+
+import pytest
+
+from cli.plants import load_plant
+from ingest.mapping import Judge
+from messaging.receipt import Receipt, encode_receipt
+from shopfloor.clock import SystemClock
+from shopfloor.machine_state import TimeCategory
+from shopfloor.sample import Sample
+from simulators.journal import Entry
+from simulators.scenario import Script
+from tests.soak.books import Committed, compared
+from tests.soak.garbage import Garbage
+from tests.soak.oracle import expected
+from tests.soak.wire import Frames, HeardOutbox, Wire
+from tests.soak.works import PLANT
+
+CNC, METER = "works/machining/line-1/cnc-01", "works/utilities/intake/main-meter"
+T = 1_700_000_000_000
+
+
+def published(topic: str, payload: bytes) -> bytes:
+    body = struct.pack(">H", len(topic)) + topic.encode() + b"\x00\x01" + payload
+    length, head = len(body), bytearray([0x32])
+    while True:
+        digit, length = length & 0x7F, length >> 7
+        head.append(digit | 0x80 if length else digit)
+        if not length:
+            return bytes(head) + body
+
+
+def test_messages_are_heard_however_the_stream_is_cut() -> None:
+    stream = b"\x10\x02ab" + published("v1/a", b"x" * 300) + b"\xd0\x00" + published("v1/b", b"")
+    rng = random.Random(1)
+    for _ in range(50):
+        frames, heard, at = Frames(), [], 0
+        while at < len(stream):
+            step = rng.randint(1, 200)
+            heard += frames.feed(stream[at : at + step])
+            at += step
+        assert heard == [("v1/a", b"x" * 300), ("v1/b", b"")]
+
+
+def test_the_wire_knows_what_was_sent_and_what_was_settled() -> None:
+    wire = Wire()
+    sample = {"seq": 5, "t": T, "v": {"state": 1}}
+    told = {"agent": "edge-a", "outbox": "f00d", "low": 3, "samples": [sample]}
+    wire.heard("edge-a", f"v1/soak-works/{CNC}/samples/edge-a", json.dumps(told).encode())
+    assert wire.unsettled("edge-a") == 3  # 3, 4 and 5; all below 3 is settled by its own word
+    wire.receipted("v1/receipts/edge-a", encode_receipt(Receipt("f00d", 2, ((5, 5),))))
+    assert wire.unsettled("edge-a") == 2
+    wire.receipted("v1/receipts/edge-a", encode_receipt(Receipt("f00d", 2**50)))
+    assert wire.unsettled("edge-a") == 2, "a receipt for what was never sent counts nothing"
+
+
+def test_all_garbage_is_refused_and_no_two_pieces_are_alike() -> None:
+    plant = load_plant(PLANT)
+    judge, garbage, seen = Judge(plant), Garbage(plant, random.Random(3)), set[str]()
+    for number in range(5_000):
+        agent = ("edge-a", "edge-b")[number % 2]
+        judgement = judge.judge(*garbage.message(agent), SystemClock().now())
+        assert not judgement.good, judgement
+        (letter,) = judgement.letters
+        assert letter.identity not in seen
+        seen.add(letter.identity)
+
+
+def entry(n: int, t: int, unit: str = CNC, **values: float) -> Entry:
+    return Entry(unit, n, t, {"state": 1, "x_reading": n, **values} if unit == CNC else dict(values))
+
+
+def stored(t: int, unit: str = CNC, **values: float) -> Sample:
+    return Sample(unit=unit, time=t, values=values)
+
+
+def heard(*samples: Sample) -> dict[str, HeardOutbox]:
+    outbox = HeardOutbox("edge-a")
+    outbox.samples = {seq: (sample.unit, sample.time) for seq, sample in enumerate(samples, start=1)}
+    return {"f00d": outbox}
+
+
+def committed(count: int) -> list[Committed]:
+    return [Committed("f00d", "edge-a", count, count, 0, 0, 0, count)]
+
+
+def test_books_that_agree_have_nothing_to_say() -> None:
+    samples = [stored(T, state=1, x_reading=1), stored(T + 1000), stored(T + 2000, state=1, x_reading=2)]
+    journal = [entry(1, T + 3), entry(2, T + 2004)]
+    books = compared({CNC: samples}, journal, heard(*samples), committed(3))
+    assert (books.lost, books.phantom, books.wrong, books.left) == ([], [], [], [])
+    assert (books.appended, books.stored, books.unanswered, books.unpersisted) == (3, 3, 1, 0)
+
+
+def test_what_was_sent_and_is_not_stored_is_lost_and_so_is_what_was_never_sent() -> None:
+    first, second = stored(T, state=1, x_reading=1), stored(T + 1000, state=1, x_reading=2)
+    books = compared({CNC: [first]}, [entry(1, T), entry(2, T + 1001)], heard(first, second), committed(3))
+    assert len(books.lost) == 2
+    assert books.unpersisted == 0, "the lost reading was committed"
+
+
+def test_a_reading_at_two_times_without_journal_or_without_message_is_a_phantom() -> None:
+    twice = [stored(T, state=1, x_reading=1), stored(T + 7, state=1, x_reading=1)]
+    assert len(compared({CNC: twice}, [entry(1, T + 8)], heard(*twice), committed(2)).phantom) == 1
+    assert len(compared({CNC: twice[:1]}, [], heard(twice[0]), committed(1)).phantom) == 1
+    assert len(compared({CNC: twice[:1]}, [entry(1, T)], heard(), committed(0)).phantom) == 1
+
+
+@pytest.mark.parametrize(
+    ("sample", "answered"),
+    [
+        (stored(T, state=2, x_reading=1), T + 5),
+        (stored(T, state=1, x_reading=1), T + 5_000),
+        (stored(T, state=1, x_reading=1), T - 500),
+        (stored(T, x_reading=1), T + 5),
+        (stored(T, state=1, x_reading=1, power_kw=1.0), T + 5),
+    ],
+)
+def test_another_value_or_another_time_is_wrong(sample: Sample, answered: int) -> None:
+    books = compared({CNC: [sample]}, [entry(1, answered)], heard(sample), committed(1))
+    assert len(books.wrong) == 1
+    assert not books.lost
+
+
+def test_a_device_without_numbers_is_matched_by_time_and_values() -> None:
+    samples = [stored(T, METER, power_kw=1.0), stored(T + 1000, METER, power_kw=1.0)]
+    journal = [entry(1, T + 2, METER, power_kw=1.0), entry(2, T + 1002, METER, power_kw=1.0)]
+    assert not compared({METER: samples}, journal, heard(*samples), committed(2)).phantom
+    assert len(compared({METER: samples}, journal[:1], heard(*samples), committed(2)).phantom) == 1
+
+
+def test_a_reading_that_is_nowhere_was_unpersisted_unless_its_poll_failed() -> None:
+    bad = stored(T + 1000)
+    journal = [entry(1, T + 3), entry(2, T + 1003)]
+    books = compared({CNC: [bad]}, journal, heard(bad), committed(1))
+    assert (books.unpersisted, books.undelivered) == (1, 1)
+
+
+def test_expected_time_is_known_as_long_as_a_reading_holds() -> None:
+    unit = load_plant(PLANT).units[CNC]
+    script = Script(unit, 1, T)
+    readings = [(T + at, Entry(CNC, n, T + at, {})) for n, at in enumerate((0, 1000, 2000, 7000, 8000))]
+    found = expected(unit, script, readings)
+    assert sum(found.seconds.values()) == 8.0
+    assert found.seconds["unknown"] == 3.0, "from 2 s after the third reading to the fourth"
+    assert set(found.seconds) <= {str(category) for category in TimeCategory}
+
+
+def test_a_bad_sample_ends_what_is_known() -> None:
+    unit = load_plant(PLANT).units[CNC]
+    readings = [(T, Entry(CNC, 1, T, {})), (T + 500, None), (T + 1500, Entry(CNC, 2, T + 1500, {}))]
+    assert expected(unit, Script(unit, 1, T), readings).seconds["unknown"] == 1.0
