@@ -158,8 +158,7 @@ async def test_rights_of_an_older_plant_file_are_told_and_cost_nothing_once_they
         works.made.plant.write_text(plant_text({"edge-1": ("u1", "u2", "u3"), "edge-2": ("u4",)}), "utf-8")
         moved = load(works.made.plant)
         ingest = works.ingest(plant=moved)
-        # a window that the refused unit does not fill: the others must go on for it to stand out
-        agent = works.agent("edge-1", plant=moved, resend_ms=50, window=1_000, clock=works.paced_clock(30))
+        agent = works.agent("edge-1", plant=moved, resend_ms=100, clock=works.paced_clock(30))
         works.start(agent)
         await works.until(lambda: lines(caplog, "of these alone none is confirmed"))
         assert works.made.init() == 0
