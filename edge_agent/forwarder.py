@@ -204,7 +204,7 @@ class Forwarder:
             return False
         floor = await self._floor()
         self._dequeue(flights)
-        return all(await asyncio.gather(*(self._publish(link, flight, floor) for flight in flights if flight.samples)))
+        return all(await asyncio.gather(*(self._publish(link, flight, floor) for flight in flights)))
 
     async def _floor(self) -> Floor:
         """What is held, samples included that are not in the outbox yet: they are asked first, since they move on."""
@@ -257,6 +257,8 @@ class Forwarder:
         return batches(stored, backlog=backlog)
 
     async def _publish(self, link: Link, flight: Flight, floor: Floor) -> bool:
+        if not flight.samples:  # a receipt came between the round's beginning and its turn
+            return True
         now = self._clock.mono_ms()
         self._window.send(flight, now)
         first = flight.samples[0]

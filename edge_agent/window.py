@@ -1,9 +1,10 @@
 """Samples -> messages: which messages are on the way, when to send one again, when to give one up. Pure.
 
-At most ``size`` messages are unconfirmed at a time. A message that no receipt covers is due again after a pause that
-doubles up to a cap. While nothing at all is settled - nobody writes receipts - one message is sent as a probe and the
-others rest, so that no broker is filled with copies. Giving up needs proof that the other side works: only a resend
-after which a message sent *later* was settled counts as a strike, so that no outage, however long, sets a sample aside.
+At most ``size`` messages are unconfirmed at a time, besides those that do not arrive while others do. A message that no
+receipt covers is due again after a pause that doubles up to a cap. While nothing at all is settled - nobody writes
+receipts - one message is sent as a probe and the others rest, so that no broker is filled with copies. Giving up needs
+proof that the other side works: only a resend after which a message sent *later* was settled counts as a strike, so
+that no outage, however long, sets a sample aside.
 """
 
 from collections import Counter
@@ -52,9 +53,13 @@ class CreditWindow:
         return len(self._flights)
 
     def credit(self, *, backlog: bool) -> int:
-        """Messages that may be sent now; the backlog never takes more than half of the window."""
-        free = self._size - len(self._flights)
-        return min(free, self._size // 2 - sum(flight.backlog for flight in self._flights)) if backlog else free
+        """Messages that may be sent now; the backlog never takes more than half of the window.
+
+        A message with a strike takes no credit: the way is open, it alone does not arrive, and no other waits for it.
+        """
+        waiting = [flight for flight in self._flights if not flight.strikes]
+        free = self._size - len(waiting)
+        return min(free, self._size // 2 - sum(flight.backlog for flight in waiting)) if backlog else free
 
     def send(self, flight: Flight, now_ms: int) -> None:
         """The flight leaves at ``now_ms``, for the first time or again."""

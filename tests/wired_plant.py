@@ -35,7 +35,7 @@ from tests.two_agents import Deployed, deployed
 PATIENCE_S = 60.0
 START: Instant = 1_763_830_000_000
 SCAN_MS = 1_000
-MAX_BACKLOG = 100
+MAX_IN_FLIGHT = 2
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class WiredPlant:
     store: Historian
     endpoints: dict[tuple[str, int], tuple[str, int]]
     clock: CatchUpClock
-    """Of devices and agents; it waits while more than MAX_BACKLOG samples are on their way."""
+    """Of devices and agents; it waits while an agent has more than MAX_IN_FLIGHT messages on their way."""
     ticks: int
     """Polls of every unit."""
     agents: list[EdgeAgent] = field(default_factory=list)
@@ -151,9 +151,13 @@ class WiredPlant:
         """One that waits for nobody."""
         return CatchUpClock(START + after_ticks * SCAN_MS)
 
+    def paced_clock(self, step_ms: int) -> CatchUpClock:
+        """One that lets this much real time pass between two instants."""
+        return CatchUpClock(START, gate=lambda: asyncio.sleep(step_ms / 1000))
+
     async def gate(self) -> None:
         """Virtual time waits for the samples, so that there is traffic all the time."""
-        while sum(agent.backlog() for agent in self.agents) > MAX_BACKLOG:  # noqa: ASYNC110 - of several agents
+        while any(agent.figures().in_flight > MAX_IN_FLIGHT for agent in self.agents):  # noqa: ASYNC110 - of several
             await asyncio.sleep(0.005)
 
     def _run(self, service, name: str) -> "asyncio.Task[None]":

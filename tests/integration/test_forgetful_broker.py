@@ -45,7 +45,9 @@ async def test_a_broker_that_keeps_one_message(tmp_path):
     async with wired(tmp_path, ticks=60, max_queued_messages="1", max_inflight_messages="1") as works:
         await works.broker.start()
         works.ingest()
-        agents = [works.agent(agent_id, resend_ms=20, window=4) for agent_id in works.plant.agents]
+        agents = [
+            works.agent(agent_id, resend_ms=20, window=4, clock=works.free_clock()) for agent_id in works.plant.agents
+        ]
         for agent in agents:
             works.start(agent)
         await works.drained(*agents)
@@ -155,7 +157,8 @@ async def test_rights_of_an_older_plant_file_are_told_and_cost_nothing_once_they
         await works.broker.start()
         works.made.plant.write_text(plant_text({"edge-1": ("u1", "u2", "u3"), "edge-2": ("u4",)}), "utf-8")
         moved = load(works.made.plant)
-        ingest, agent = works.ingest(plant=moved), works.agent("edge-1", plant=moved, resend_ms=50)
+        ingest = works.ingest(plant=moved)
+        agent = works.agent("edge-1", plant=moved, resend_ms=100, clock=works.paced_clock(30))
         works.start(agent)
         await works.until(lambda: lines(caplog, "of these alone none is confirmed"))
         assert works.made.init() == 0

@@ -117,6 +117,19 @@ async def test_what_no_receipt_covers_is_sent_again_and_nothing_else(tmp_path: P
         await line.until(lambda: len(box) == 0)
 
 
+async def test_a_receipt_that_comes_in_the_middle_of_a_round_takes_from_it_what_it_covers(tmp_path: Path) -> None:
+    box, line = Outbox(tmp_path / "o.db", max_samples=100_000), Line()
+    box.append(samples(1, 1_500))
+    async with forwarding(box, line, CreditWindow(4, first_pause_ms=1)) as forwarder:
+        await line.until(lambda: len(line.messages) >= 3)
+        line.on_message = lambda _: forwarder.receive(Receipt(box.outbox_id, 1_500))  # at the first of three resends
+        await line.until(lambda: len(box) == 0)
+        line.on_message = lambda message: forwarder.receive(Receipt(box.outbox_id, seqs(message)[-1]))
+        box.append(samples(1_501, 1_510))
+        forwarder.notify()
+        await line.until(lambda: len(box) == 0)
+
+
 async def test_it_stops_while_the_link_is_down_and_goes_on_by_itself(tmp_path: Path) -> None:
     box, line = Outbox(tmp_path / "o.db", max_samples=100_000), Line()
     line.up.clear()

@@ -35,6 +35,25 @@ def test_credit_is_what_is_not_on_the_way_and_the_backlog_gets_half() -> None:
     assert (window.credit(backlog=False), window.credit(backlog=True)) == (2, 0)
 
 
+def test_messages_that_alone_do_not_arrive_leave_the_window_to_the_others() -> None:
+    window = CreditWindow(3)
+    refused = [flight(1), flight(2), flight(3)]
+    for one in refused[:2]:
+        window.send(one, 0)
+    good = flight(4)
+    window.send(good, 0)
+    window.send(refused[0], 1)
+    assert window.credit(backlog=False) == 0  # nothing is proven yet
+    window.settle(receipt(-1, (4, 4)))
+    window.send(refused[1], 2)
+    window.send(refused[2], 2)
+    window.settle(receipt(-1, (3, 3)))
+    window.send(refused[0], 3)
+    assert [one.strikes for one in refused[:2]] == [1, 1]
+    assert window.credit(backlog=False) == 3
+    assert window.overdue(10**9) == [refused[1], refused[0]]
+
+
 def test_a_receipt_frees_what_it_covers_sample_by_sample() -> None:
     window = CreditWindow(4)
     first, second = flight(1, 2, 3), flight(4, 5)
