@@ -17,8 +17,10 @@ from typing import Final
 from messaging.payload import MAX_CARRIED_BYTES
 from messaging.rights import Rights
 
-IN_FLIGHT: Final = 200
-"""Messages that the broker sends to one client before it waits for an acknowledgement."""
+IN_FLIGHT: Final = 2_000
+"""Messages that the broker sends to one client before it waits for an acknowledgement ..."""
+IN_FLIGHT_BYTES: Final = 32 * 1024 * 1024
+"""... and their bytes. Less than a client takes in unread, so that none is dropped there."""
 QUEUED_BYTES: Final = 64 * 1024 * 1024
 """Bytes kept per client that is away or slow; beyond it the broker drops, and the agents send again."""
 QUEUED_MESSAGES: Final = 100_000
@@ -62,6 +64,7 @@ persistent_client_expiration 1h
 max_queued_messages {queued_messages}
 max_queued_bytes {queued_bytes}
 max_inflight_messages {in_flight}
+max_inflight_bytes {in_flight_bytes}
 
 # Agents send at most {usual} bytes. What is a little longer is refused by the ingest service, which tells and counts
 # it; beyond the first limit the broker drops it, beyond the second it hangs up.
@@ -108,6 +111,7 @@ def configuration(listeners: Sequence[Listener], *, user: str, users: Path, acl:
         queued_messages=QUEUED_MESSAGES,
         queued_bytes=QUEUED_BYTES,
         in_flight=IN_FLIGHT,
+        in_flight_bytes=IN_FLIGHT_BYTES,
         usual=MAX_CARRIED_BYTES // 4,
         message_bytes=MAX_CARRIED_BYTES,
         packet_bytes=PACKET_BYTES,

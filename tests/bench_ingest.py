@@ -45,7 +45,9 @@ OUTBOX: Final = "5f0cbe"
 LIMITS: Final = {1: 50_000, 10: 150_000}
 """Samples in a message -> values a second that ingest must reach."""
 DIRECT_RATIO: Final = 0.25
-PATIENCE_S: Final = 300
+PATIENCE_S: Final = 120
+WINDOW: Final = 8_000
+"""Messages that are unconfirmed at a time, as of 250 agents."""
 IN_FLIGHT: Final = 20_000
 """Messages that the broker sends unacknowledged; the same for both consumers."""
 
@@ -167,10 +169,15 @@ def messages(count: int, each: int) -> list[tuple[str, bytes]]:
 
 
 class Sender:
-    """Publishes ready-made QoS 1 packets over a bare socket as fast as the broker takes them, in a thread."""
+    """Publishes ready-made QoS 1 packets over a bare socket as fast as the broker takes them, in a thread.
 
-    def __init__(self, port: int, made: list[tuple[str, bytes]]) -> None:
+    With ``window`` so many of them are unconfirmed at most, as an agent's credit window has it.
+    """
+
+    def __init__(self, port: int, made: list[tuple[str, bytes]], window: int | None = None) -> None:
         self._port = port
+        self._window = window or len(made)
+        self.confirmed = 0
         self._packets = [_publish(topic, payload, number % 65_535 + 1) for number, (topic, payload) in enumerate(made)]
         self._thread = threading.Thread(target=self._run)
 
@@ -187,6 +194,8 @@ class Sender:
             acks = threading.Thread(target=_count_acks, args=(connection, len(self._packets)))
             acks.start()
             for first in range(0, len(self._packets), 50):
+                while first - self.confirmed > self._window:
+                    time.sleep(0.005)
                 connection.sendall(b"".join(self._packets[first : first + 50]))
             acks.join()
 
@@ -229,7 +238,7 @@ def broker(folder: Path) -> Iterator[int]:
     kept = [
         line
         for line in text.splitlines()
-        if not line.startswith(("allow_anonymous", "password_file", "acl_file", "max_queued", "max_inflight"))
+        if not line.startswith(("allow_anonymous", "password_file", "acl_file", "max_queued", "max_inflight_messages"))
     ]
     more = ["allow_anonymous true", "max_queued_messages 10000000", f"max_inflight_messages {IN_FLIGHT}"]
     (folder / "mosquitto.conf").write_text("\n".join([*kept, *more]) + "\n")
@@ -294,7 +303,7 @@ async def ours(folder: Path, port: int, influx: InfluxDaemon, made: list[tuple[s
         access = BrokerAccess(f"mqtt://127.0.0.1:{port}")
         async with MqttClient(access, AGENT, subscriptions=[receipt_topic(AGENT)]) as client:
             await client.wait_connected(10)
-            sender = Sender(port, made)
+            sender = Sender(port, made, WINDOW)
             began = time.monotonic()
             sender.start()
             last = len(made) * each
@@ -303,6 +312,7 @@ async def ours(folder: Path, port: int, influx: InfluxDaemon, made: list[tuple[s
                     async for delivery in client.deliveries():
                         delivery.ack()
                         receipt = decode_receipt(delivery.message.payload)
+                        sender.confirmed = receipt.upto // each
                         if receipt.upto >= last:
                             break
             except TimeoutError:
