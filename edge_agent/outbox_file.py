@@ -69,7 +69,9 @@ class OutboxFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tight = False
-        """The disk is full: the reserve is in use, and what comes in must push out as much."""
+        """The disk is full: the reserve is in use."""
+        self.spent = False
+        """The disk was full again meanwhile."""
         self._reserve = path.with_name(path.name + "-reserve")
         self._lock = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,12 +122,21 @@ class OutboxFile:
         parts = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(part.stat().st_size for part in parts if part.exists())
 
+    @property
+    def pressed(self) -> bool:
+        """Whether what comes in must push out as much. A short want of room costs nothing: the first half of the
+        reserve takes in what comes; the second is what pushing out needs."""
+        return self.tight and (self.spent or self._free_bytes() < RESERVE_BYTES // 2)
+
+    def _free_bytes(self) -> int:
+        disk = os.statvfs(self.path.parent)
+        return disk.f_bavail * disk.f_frsize
+
     def loosen(self) -> None:
         """Take the reserve back, when it was in use and the disk has room again."""
         if not self.tight:
             return
-        disk = os.statvfs(self.path.parent)
-        if disk.f_bavail * disk.f_frsize < 2 * RESERVE_BYTES:
+        if self._free_bytes() < 2 * RESERVE_BYTES:
             return
         try:
             with self._reserve.open("wb") as file:
@@ -133,10 +144,11 @@ class OutboxFile:
         except OSError:
             self._reserve.unlink(missing_ok=True)
         else:
-            self.tight = False
+            self.tight = self.spent = False
 
     def _tighten(self) -> None:
         """The disk is full: use the reserve, and give the log's room free."""
+        self.spent = self.tight
         self.tight = True
         self._reserve.unlink(missing_ok=True)
         with suppress(sqlite3.Error), self._lock:
