@@ -25,7 +25,7 @@ from edge_agent.outbox_row import TRUSTS, StoredSample, Unreadable, pack, redate
 from edge_agent.source_clock import Anchor, Stamp
 from messaging.receipt import Receipt, SeqRanges
 from shopfloor.clock import VIRTUAL, Trust
-from shopfloor.errors import OutboxDamaged
+from shopfloor.errors import Backpressure, OutboxDamaged
 from shopfloor.instant import Instant
 from shopfloor.sample import Sample
 
@@ -226,14 +226,23 @@ class Outbox:
     ) -> int:
         """Store samples durably, in order, and count ``polled`` cycles (default: as many); returns the number evicted.
 
-        ``stamps`` tells how each was stamped (default: all dated). When the disk is full and its reserve is spent, so
-        many of the oldest are evicted that the file need not grow.
+        ``stamps`` tells how each was stamped (default: all dated). While the disk is full and the reserve half used,
+        so many of the oldest are evicted that the file need not grow.
         """
+        room_hoped_for = self._file.tight and not self._file.pressed
+        try:
+            return self._append(samples, stamps, polled)
+        except Backpressure:
+            if room_hoped_for and self._file.pressed:
+                return self._append(samples, stamps, polled)
+            raise
+
+    def _append(self, samples: Sequence[Sample], stamps: Sequence[Stamp] | None, polled: int | None) -> int:
         rows: list[tuple[int, int, Instant, int, bytes]] = []
         if self.undated and (dated := next((stamp for stamp in stamps or () if stamp.dated), None)):
             self.date(dated)
         with self._change() as (db, books):
-            self._evict(db, books, len(samples) + _PAGEFUL if self._file.scarce else 0)
+            self._evict(db, books, len(samples) + _PAGEFUL if self._file.pressed else 0)
             for sample, stamp in zip(samples, stamps or repeat(None, len(samples)), strict=True):
                 if stamp is None or stamp.dated:
                     if stamp is not None:

@@ -69,9 +69,9 @@ class OutboxFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tight = False
-        """The disk is full and the reserve is in use."""
+        """The disk is full: the reserve is in use."""
         self.spent = False
-        """The disk was full again while it was in use."""
+        """The disk was full again meanwhile."""
         self._reserve = path.with_name(path.name + "-reserve")
         self._lock = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,9 +123,10 @@ class OutboxFile:
         return sum(part.stat().st_size for part in parts if part.exists())
 
     @property
-    def scarce(self) -> bool:
-        """Hardly anything is left of the reserve: what comes in must push out as much."""
-        return self.spent or (self.tight and self._free_bytes() < RESERVE_BYTES // 3)
+    def pressed(self) -> bool:
+        """Whether what comes in must push out as much. A short want of room costs nothing: the first half of the
+        reserve takes in what comes; the second is what pushing out needs."""
+        return self.tight and (self.spent or self._free_bytes() < RESERVE_BYTES // 2)
 
     def _free_bytes(self) -> int:
         disk = os.statvfs(self.path.parent)
@@ -147,7 +148,8 @@ class OutboxFile:
 
     def _tighten(self) -> None:
         """The disk is full: use the reserve, and give the log's room free."""
-        self.spent, self.tight = self.tight, True
+        self.spent = self.tight
+        self.tight = True
         self._reserve.unlink(missing_ok=True)
         with suppress(sqlite3.Error), self._lock:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,8 +1,8 @@
 """How fast samples come from the broker into an InfluxDB, beside posting the same lines, and beside Telegraf.
 
-``python -m tests.bench_ingest [ours|direct|telegraf] [--messages N] [--samples 1|10]``: real mosquitto, real influxd, one
-``shopfloor ingest`` process with its facts engine. A peer's binary comes by SHOPFLOOR_BENCH_TELEGRAF. Exit 1 when a limit
-is missed.
+``python -m tests.bench_ingest [ours|direct|telegraf] [--samples 1 10] [--seconds N]``: mosquitto, influxd, one
+``shopfloor ingest`` process with its facts engine. A peer's binary comes by SHOPFLOOR_BENCH_TELEGRAF. Exit 1 when a
+limit is missed.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -254,6 +254,11 @@ def broker(folder: Path) -> Iterator[int]:
         process.wait()
 
 
+def _started(command: list[str], log: Path, environment: Mapping[str, str] = os.environ) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as words:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=words, stderr=words)
+
+
 def usage(pid: int) -> str:
     """What a process has used: processor seconds and the most memory."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -296,8 +301,7 @@ async def ours(folder: Path, port: int, influx: InfluxDaemon, made: list[tuple[s
     profile = os.environ.get("SHOPFLOOR_BENCH_PROFILE")
     if profile:
         command = [sys.executable, "-m", "cProfile", "-o", profile, *command[1:]]
-    log = (folder / "ingest.log").open("wb")
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    process = _started(command, folder / "ingest.log", environment)
     try:
         _until(lambda: b"serving" in (folder / "ingest.log").read_bytes().partition(b"ready to serve")[2])
         access = BrokerAccess(f"mqtt://127.0.0.1:{port}")
@@ -347,8 +351,7 @@ def direct(influx: InfluxDaemon, made: list[tuple[str, bytes]], each: int) -> fl
         ]
     found = sound(points)
     bodies = [
-        b"\n".join([line.text for line in lines])
-        for _, lines in batches(points, found.heads, found.rejected.keys())
+        b"\n".join([line.text for line in lines]) for _, lines in batches(points, found.heads, found.rejected.keys())
     ]
     pool = urllib3.PoolManager()
     began = time.monotonic()
@@ -375,8 +378,7 @@ def telegraf(
     asked("CREATE DATABASE telegraf")
     config = folder / "telegraf.conf"
     config.write_text(TELEGRAF.format(broker=port, influx=influx.port, encoding=encoding))
-    log = (folder / "telegraf.log").open("wb")
-    process = subprocess.Popen([binary, "--config", str(config)], stdout=log, stderr=log)
+    process = _started([binary, "--config", str(config)], folder / "telegraf.log")
     try:
         _until(lambda: b"Connected" in (folder / "telegraf.log").read_bytes())
         time.sleep(1)
