@@ -116,8 +116,9 @@ class Judge:
         source = Source(message.agent, message.outbox)
         everywhere = self._known(place, message.clock)
         newest = max([sequenced.sample.time for sequenced in message.samples], default=0)
+        low = min([message.low, *(sequenced.seq for sequenced in message.samples)])  # what is sent is still held
         if everywhere is None and newest <= now + FUTURE_MS and not decoded.refused:
-            return Judgement(str(place), source, message.low, message.oldest_t, message.samples, ())
+            return Judgement(str(place), source, low, message.oldest_t, message.samples, ())
         good: list[Sequenced] = []
         letters = [
             _letter(place, source, refused.seq, refused.raw, refused.reason, refused.detail, now, message.clock)
@@ -130,7 +131,7 @@ class Judge:
             else:
                 raw = msgspec.json.encode(encode_sample(*sequenced))
                 letters.append(_letter(place, source, sequenced.seq, raw, *verdict, now, message.clock))
-        return Judgement(str(place), source, message.low, message.oldest_t, tuple(good), tuple(letters))
+        return Judgement(str(place), source, low, message.oldest_t, tuple(good), tuple(letters))
 
     def _refusal(self, place: SampleTopic, clock: Trust) -> tuple[Refusal, str] | None:
         """What speaks against every sample of a message."""

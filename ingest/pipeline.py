@@ -7,7 +7,7 @@ what was not confirmed comes again, and writing it again changes nothing.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -32,7 +32,6 @@ from ingest.mapping import (
 from ingest.receipts import MAX_SOURCES, ReceiptBook, ReceiptPublisher
 from messaging.agent_state import decode_state
 from messaging.client import Delivery, Message
-from messaging.payload import Sequenced
 from messaging.topic import agent_of_state
 from shopfloor.clock import Clock
 from shopfloor.errors import Backpressure, MessageRejected
@@ -48,8 +47,14 @@ LINGER_S: Final = 0.02
 """How long a batch waits for company."""
 WRITERS: Final = 2
 """Batches under way at a time: one is judged and encoded while the store works on the other."""
+MAX_OUTBOXES: Final = 64
+"""Outboxes of one agent that a process keeps a ledger of: many changed cards, and no flood of invented ones."""
 KEPT_RETRY_S: Final = 0.5
 _LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
+
+
+def _within(places: Iterable[int], first: int, count: int) -> list[int]:
+    return [place for place in places if first <= place < first + count]
 
 
 class Port(Protocol):
@@ -119,6 +124,7 @@ class Pipeline:
         self._watch = OutboxWatch()
         self._letter_log = LetterLog()
         self._oldest: dict[Source, Instant] = {}
+        self._accounted: defaultdict[str, set[str]] = defaultdict(set)
         self._last_heard: tuple[Source, int] | None = None
         self._reports = AgentReports()
         self._stamp: Instant = 0
@@ -257,24 +263,30 @@ class Pipeline:
 
     async def _store(self, judgements: Sequence[Judgement]) -> list[Dirty]:
         """Write all good samples with the intervals they make dirty; returns those once everything has a verdict."""
-        good = [(judgement, sequenced) for judgement in judgements for sequenced in judgement.good]
-        dirty = self._dirty(sequenced for _, sequenced in good)
+        good = [sequenced for judgement in judgements for sequenced in judgement.good]
+        dirty = self._dirty(judgements)
         rejected = await self._write(
             [
                 *(dirty_point(self._enterprise, interval) for interval in dirty),
-                *(sample_point(self._enterprise, sequenced.sample) for _, sequenced in good),
+                *(sample_point(self._enterprise, sequenced.sample) for sequenced in good),
                 *await self._watermarks(judgements),
                 *self._reports.take(),
                 *await self._tallies(),
             ]
         )
-        verdicts = [(pair, rejected.pop(index, None)) for index, pair in enumerate(good, start=len(dirty))]
+        refused = {place - len(dirty): rejected.pop(place) for place in _within(rejected, len(dirty), len(good))}
         if rejected:
             raise RuntimeError(f"the historian refuses our own book-keeping: {next(iter(rejected.values()))}")
-        now = self._clock.now()
-        await self._bury([refused_by_store(*pair, reason, now) for pair, reason in verdicts if reason is not None])
-        await self._unbury([pair for pair, reason in verdicts if reason is None])
+        if refused:
+            await self._bury_refused(judgements, refused)
+        await self._unbury(judgements, refused.keys())
         return dirty
+
+    async def _bury_refused(self, judgements: Iterable[Judgement], refused: Mapping[int, str]) -> None:
+        """What the store will never take, by the place of a sample among all good ones."""
+        now = self._clock.now()
+        pairs = [(judgement, sequenced) for judgement in judgements for sequenced in judgement.good]
+        await self._bury([refused_by_store(*pairs[place], reason, now) for place, reason in refused.items()])
 
     async def _write(self, points: Sequence[Point]) -> dict[int, str]:
         """Write until every point has a verdict; returns the rejected ones by index."""
@@ -300,13 +312,13 @@ class Pipeline:
             self.counts.rejected += letter.seq is not None
             self.counts.by_reason[letter.reason] += 1
 
-    async def _unbury(self, stored: Sequence[tuple[Judgement, Sequenced]]) -> None:
+    async def _unbury(self, judgements: Iterable[Judgement], refused: Collection[int]) -> None:
         """A sample that was refused before and is stored now is no longer a dead letter: the ledger counts it once."""
+        names = [(judgement.source, one.seq) for judgement in judgements if judgement.source for one in judgement.good]
+        stored = [name for place, name in enumerate(names) if place not in refused] if refused else names
         self.counts.stored += len(stored)
-        if not stored:
-            return
-        names = [(judgement.source, one.seq) for judgement, one in stored if judgement.source]
-        self.counts.rejected -= await self._insist(lambda: self._letters.withdraw(names))
+        if stored:
+            self.counts.rejected -= await self._insist(lambda: self._letters.withdraw(stored))
 
     async def _insist(self, call: Callable[[], T]) -> T:
         """Run a blocking call in a thread, again and again while the store asks to wait."""
@@ -338,15 +350,18 @@ class Pipeline:
 
     def _note_newest(self, judgements: Iterable[Judgement]) -> None:
         for judgement in judgements:
-            for _, sample in judgement.good:
-                self.newest[sample.unit] = max(sample.time, self.newest.get(sample.unit, 0))
+            if judgement.good:
+                unit = judgement.good[0].sample.unit
+                newest = max([sequenced.sample.time for sequenced in judgement.good])
+                self.newest[unit] = max(newest, self.newest.get(unit, 0))
 
     # ------------------------------------------------------------ what goes beside the samples
 
-    def _dirty(self, samples: Iterable[Sequenced]) -> list[Dirty]:
+    def _dirty(self, judgements: Iterable[Judgement]) -> list[Dirty]:
         times: defaultdict[str, list[Instant]] = defaultdict(list)
-        for _, sample in samples:
-            times[sample.unit].append(sample.time)
+        for judgement in judgements:
+            if judgement.good:
+                times[judgement.good[0].sample.unit] += [sequenced.sample.time for sequenced in judgement.good]
         return [Dirty(unit, self._next_stamp(), *span) for unit, own in times.items() for span in dirty_spans(own)]
 
     def _next_stamp(self) -> Instant:
@@ -360,7 +375,7 @@ class Pipeline:
         if len(self._oldest) > MAX_SOURCES:
             self._oldest.clear()
         for judgement in judgements:
-            if judgement.source is not None and judgement.oldest_t is not None:
+            if judgement.source is not None and judgement.oldest_t is not None and self._accounts(judgement.source):
                 oldest = max(judgement.oldest_t, self._oldest.get(judgement.source, 0))
                 seen[judgement.source] = self._oldest[judgement.source] = oldest
         now = self._clock.now()
@@ -370,6 +385,17 @@ class Pipeline:
             )
             for source, oldest in seen.items()
         ]
+
+    def _accounts(self, source: Source) -> bool:
+        """Whether this outbox has a place in the ledger. An outbox id is a tag there, and anybody with an agent's
+        password can make up as many as he likes."""
+        known = self._accounted[source.agent]
+        if source.outbox not in known and len(known) < MAX_OUTBOXES:
+            known.add(source.outbox)
+        elif source.outbox not in known and len(known) == MAX_OUTBOXES:
+            log.error("agent %s has told of %d outboxes; further ones get no ledger", source.agent, MAX_OUTBOXES)
+            known.add("")  # told once
+        return source.outbox in known
 
     async def _tallies(self) -> list[Point]:
         """The dead letters of outboxes where they have changed."""

@@ -44,6 +44,18 @@ class BulkClient(Client):
         self._ahead = bytearray()
         self._at = 0
 
+    @property
+    def alive(self) -> bool:
+        """Whether the network thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def loop_start(self) -> MQTTErrorCode:
+        if self._thread is None:  # paho leaves what the thread before was woken by
+            for waker in (self._sockpairR, self._sockpairW):
+                if waker is not None:
+                    waker.close()
+        return super().loop_start()
+
     def reconnect(self) -> MQTTErrorCode:
         self._ahead, self._at = bytearray(), 0
         return super().reconnect()

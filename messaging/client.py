@@ -39,6 +39,8 @@ RECEIVE_LIMIT: Final = 32_768
 """Deliveries that may wait to be read ..."""
 RECEIVE_BYTES: Final = 64 * 1024 * 1024
 """... and what their payloads may hold together."""
+WATCH_S: Final = 2.0
+"""How often the network thread is looked after."""
 LONGEST_TOPIC: Final = 512
 """Bytes of a topic; no topic of ours is as long."""
 MAX_RECEIVED: Final = 1024 * 1024
@@ -70,8 +72,8 @@ class MqttClient:
     is not trusted. Raises ServiceUnavailable at once for a CA file that cannot be used.
 
     With ``persistent`` the broker is asked to keep the session of ``client_id`` while we are away. ``receive_limit``
-    (and RECEIVE_BYTES) bound the deliveries that wait to be read: beyond it they are dropped unacknowledged and
-    counted in ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's
+    (and RECEIVE_BYTES) bound the deliveries that wait to be read: beyond it they are dropped and counted in
+    ``overflowed``; the sender, who gets no receipt, sends them again. It should exceed the broker's
     in-flight limit, which is what usually holds the broker back.
     """
 
@@ -110,6 +112,7 @@ class MqttClient:
         self._retry_s = retry_s
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._guard: asyncio.Task[None]
         self.overflowed = 0
         """Deliveries dropped because nobody read them."""
         self.oversized = 0
@@ -166,15 +169,30 @@ class MqttClient:
 
     async def __aenter__(self) -> "MqttClient":
         self._loop = asyncio.get_running_loop()
+        self._start()
+        self._guard = asyncio.create_task(self._watch_thread(), name="mqtt thread watch")
+        return self
+
+    async def _watch_thread(self) -> None:
+        """paho's thread ends with an exception that nobody foresaw, and nothing says so: start it again."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if not self._paho.alive:
+                log.error("broker %s: the network thread has ended; starting it again", self._access.url)
+                self._on_lost("the network thread has ended")
+                self._start()
+
+    def _start(self) -> None:
         host, port = self._access.address
         self._paho.connect_async(host, port, keepalive=KEEPALIVE_S)
         self._paho.loop_start()
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing = True
+        self._guard.cancel()
+        await asyncio.gather(self._guard, return_exceptions=True)
         self._paho.disconnect()
         await asyncio.to_thread(self._paho.loop_stop)
         self._ready.clear()
@@ -342,16 +360,19 @@ class MqttClient:
         for raw in raws:
             payload = raw.payload if len(raw.payload) <= MAX_RECEIVED else raw.payload[:MAX_RECEIVED]
             if len(self._inbox) >= self._receive_limit or self._inbox_bytes + len(payload) > RECEIVE_BYTES:
-                self._overflow()
+                self._overflow(raw)
                 continue
             self._inbox.append(Delivery(Message(_topic(raw.topic), payload, raw.retain), self._ack_of(raw)))
             self._inbox_bytes += len(payload)
         self._some.set()
 
-    def _overflow(self) -> None:
+    def _overflow(self, raw: Received) -> None:
+        """Let it go, as a broker would: its sender, who gets no receipt, sends it again. Kept unacknowledged, it would
+        hold a place in the broker's window for as long as we are connected."""
         self.overflowed += 1
+        self._ack_of(raw)()
         if self.overflowed == 1:
-            log.error("messages arrive faster than they are read; dropped unacknowledged, to be sent again")
+            log.error("messages arrive faster than they are read; some are dropped, to be sent again")
 
     def _ack_of(self, raw: Received) -> Callable[[], None]:
         session, mid = self._session, raw.mid

@@ -146,6 +146,30 @@ async def test_messages_that_nobody_reads_are_dropped_and_counted(broker):
         await agent.publish(Message(agent_state_topic("edge-ceper-1"), b"done"))
         await until(lambda: server.overflowed == 4)
         assert payloads(await take(server, 2)) == [b"0", b"1"]
+        await agent.publish(Message(TOPIC, b"later"))  # what was dropped holds no place in the broker's window
+        assert payloads(await take(server, 1)) == [b"later"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_network_thread_that_dies_is_started_again(broker, monkeypatch, caplog):
+    monkeypatch.setattr("messaging.client.WATCH_S", 0.1)
+    async with ingest(broker) as server, edge(broker) as agent:
+        await server.wait_connected(PATIENCE_S)
+        await agent.wait_connected(PATIENCE_S)
+
+        def die(*_):
+            server._paho.loop_read = alive
+            raise RuntimeError("nobody foresaw it")
+
+        alive, server._paho.loop_read = server._paho.loop_read, die
+        await agent.publish(Message(TOPIC, b"first"))
+        await until(lambda: "has ended; starting it again" in caplog.text)
+        await server.wait_connected(PATIENCE_S)
+        await agent.publish(Message(TOPIC, b"second"))
+        found = []
+        while b"second" not in found:  # the first was not acknowledged, so it comes again
+            found += payloads(await take(server, 1))
+        assert server.connected
 
 
 async def test_a_killed_broker_is_found_again_at_its_port(broker, tmp_path, caplog):

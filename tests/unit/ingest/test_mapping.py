@@ -30,6 +30,10 @@ def test_good_samples_pass_with_their_place_in_the_outbox(judge, say):
     assert judgement.letters == ()
 
 
+def test_nothing_that_a_message_brings_is_settled_by_its_own_word(judge, say):
+    assert judge(say(7, 8, low=2**50)).low == 7
+
+
 def test_a_wrong_sample_is_a_letter_of_its_own(judge, say):
     judgement = judge(say(7, {"seq": 8, "t": NOON, "v": {"state": "on"}}, 9))
     assert [seq for seq, _ in judgement.good] == [7, 9]

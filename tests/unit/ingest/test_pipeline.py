@@ -13,7 +13,7 @@ from historian.records import point_dirty, point_sample, point_watermark, unit_q
 from historian.schema import Measurement
 from ingest.ledger import stored_samples
 from ingest.mapping import Refusal
-from ingest.pipeline import Pipeline
+from ingest.pipeline import MAX_OUTBOXES, Pipeline
 from kpi_api.store import Store
 from messaging.agent_state import BAD_STATE, AgentState, EdgeLedger, encode_state
 from messaging.client import Delivery, Message
@@ -325,3 +325,13 @@ async def test_a_count_that_nobody_can_have_is_a_dead_letter(start, dead_letters
         line.send(Message(f"v1/agents/{AGENT}", json.dumps(state).encode()), say(1))
         await line.receipt(upto(1))
     assert dead_letters.by_reason() == {BAD_STATE: 1}
+
+
+async def test_invented_outboxes_are_stored_and_get_no_ledger_beyond_a_bound(start, plant, store, caplog, say):
+    async with start() as (line, pipeline):
+        for number in range(MAX_OUTBOXES + 6):
+            line.send(say(number + 1, outbox=f"x{number}"))
+        await line.receipt(lambda _: pipeline.counts.stored == MAX_OUTBOXES + 6)
+    assert len({point.tags["outbox"] for point in store.read(Query(Measurement.LEDGER))}) == MAX_OUTBOXES
+    assert len([record for record in caplog.records if "further ones get no ledger" in record.message]) == 1
+    assert stored_samples(store, plant, AGENT) == MAX_OUTBOXES + 6
