@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -72,7 +72,7 @@ agents:
 """
 UNIT: Final = """\
               - id: u-{n:02}
-                device: {{template: cnc-generic, connection: "modbus-tcp://192.0.2.{host}:502", unit_id: 1, scan: 1s}}
+                device: {{template: cnc-generic, connection: "modbus-tcp://192.0.2.{host}:502", scan: {scan}}}
                 states: {{0: no_order, 1: running, 2: unplanned_stop, 3: setup}}
                 product: disc
                 planned_run_time_s: {{disc: 10}}
@@ -112,9 +112,9 @@ TELEGRAF: Final = """\
 """
 
 
-def write_plant(folder: Path) -> Path:
+def write_plant(folder: Path, scan: str = "1s") -> Path:
     """A plant of UNITS machines under one agent."""
-    units = "".join(UNIT.format(n=n, host=n + 1) for n in range(UNITS))
+    units = "".join(UNIT.format(n=n, host=n + 1, scan=scan) for n in range(UNITS))
     file = folder / "plant.yaml"
     file.write_text(PLANT.format(units=units.rstrip(), agent=AGENT), "utf-8")
     return file
@@ -247,14 +247,15 @@ def broker(folder: Path) -> Iterator[int]:
     log = (folder / "mosquitto.log").open("wb")
     process = subprocess.Popen([executable, "-c", str(folder / "mosquitto.conf")], stdout=log, stderr=log)
     try:
-        _until(lambda: _listens(port))
+        until(lambda: _listens(port))
         yield port
     finally:
         process.terminate()
         process.wait()
 
 
-def _started(command: list[str], log: Path, environment: Mapping[str, str] = os.environ) -> "subprocess.Popen[bytes]":
+def started(command: list[str], log: Path, environment: Mapping[str, str] = os.environ) -> "subprocess.Popen[bytes]":
+    """A child whose words go into a file."""
     with log.open("wb") as words:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=words, stderr=words)
 
@@ -275,7 +276,8 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _until(condition) -> None:  # type: ignore[no-untyped-def]
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other processes do; raises RuntimeError when it takes too long."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         if time.monotonic() > deadline:
@@ -301,9 +303,9 @@ async def ours(folder: Path, port: int, influx: InfluxDaemon, made: list[tuple[s
     profile = os.environ.get("SHOPFLOOR_BENCH_PROFILE")
     if profile:
         command = [sys.executable, "-m", "cProfile", "-o", profile, *command[1:]]
-    process = _started(command, folder / "ingest.log", environment)
+    process = started(command, folder / "ingest.log", environment)
     try:
-        _until(lambda: b"serving" in (folder / "ingest.log").read_bytes().partition(b"ready to serve")[2])
+        until(lambda: b"serving" in (folder / "ingest.log").read_bytes().partition(b"ready to serve")[2])
         access = BrokerAccess(f"mqtt://127.0.0.1:{port}")
         async with MqttClient(access, AGENT, subscriptions=[receipt_topic(AGENT)]) as client:
             await client.wait_connected(10)
@@ -378,9 +380,9 @@ def telegraf(
     asked("CREATE DATABASE telegraf")
     config = folder / "telegraf.conf"
     config.write_text(TELEGRAF.format(broker=port, influx=influx.port, encoding=encoding))
-    process = _started([binary, "--config", str(config)], folder / "telegraf.log")
+    process = started([binary, "--config", str(config)], folder / "telegraf.log")
     try:
-        _until(lambda: b"Connected" in (folder / "telegraf.log").read_bytes())
+        until(lambda: b"Connected" in (folder / "telegraf.log").read_bytes())
         time.sleep(1)
         sender = Sender(port, made)
         began = time.monotonic()
