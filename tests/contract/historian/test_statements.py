@@ -160,6 +160,7 @@ def test_a_kill_leaves_a_statement_with_its_interval_or_neither(url: str) -> Non
             ids = {each.id for each in all_statements(historian, ENTERPRISE)}
             assert {dirty.id for dirty in dirties(historian)} == ids
         finally:
+            speaker.kill()
             historian.close()
 
 
