@@ -12,6 +12,7 @@ SHOPFLOOR_HEALTH                           host:port of the health page and metr
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -42,6 +43,9 @@ from shopfloor.plant import Plant
 from simulators.factory import Factory
 
 log = logging.getLogger(__name__)
+
+GC_THRESHOLD = 50_000
+"""Objects made between two looks of the collector: samples come and go by the thousand, and in no circles."""
 
 
 def data_folder() -> Path:
@@ -146,6 +150,8 @@ def ingest(arguments: argparse.Namespace) -> int:
 
 
 async def _ingest(plant: Plant, agents: list[str]) -> int:
+    gc.freeze()  # what was imported stays: the collector need not look at it again and again
+    gc.set_threshold(GC_THRESHOLD)
     access = BrokerAccess.from_environment()
     if access.username in plant.agents:
         log.warning(

@@ -36,6 +36,10 @@ MAX_REST_S: Final = 10.0
 BACKLOG_S: Final = 0.05
 """A pass that cost more CPU per unit worked on a backlog: the engine rests a third of its time, so that ingest goes on
 beside."""
+YIELD: Final = 4.0
+"""While samples wait to be stored the engine rests so many times as long as it worked: samples first, facts follow."""
+MAX_YIELD_S: Final = 20.0
+"""... but never longer than this."""
 SWEEPS_S: Final = (15.0, 60.0, 300.0)
 """So long after a unit was taken over it is looked at again: the process that had it may have stored a last batch."""
 POLL_S: Final = 1.0
@@ -67,12 +71,15 @@ class FactsEngine:
         *,
         watermark: Callable[[str], Instant | None] = lambda unit: None,
         stored_watermark: Callable[[str, Instant | None], Instant | None] = lambda unit, before: None,
+        pressed: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``pressed`` tells whether samples wait to be stored."""
         self._historian = historian
         self._enterprise = enterprise
         self._clock = clock
         self._watermark = watermark
         self._stored_watermark = stored_watermark
+        self._pressed = pressed
         self._units = {path: UnitDerivation(historian, plan, enterprise) for path, plan in plans.items()}
         self._progress = {path: _Progress([]) for path in plans}
         self._elsewhere = Elsewhere(historian, enterprise)
@@ -151,7 +158,8 @@ class FactsEngine:
             units = self._owed() if due else self._urgent()
             busy_s, cpu_s = await self._pass(units)
             if due:
-                self._next_at = time.monotonic() + rest_s(time.monotonic() - began, cpu_s, len(units))
+                spent_s = time.monotonic() - began
+                self._next_at = time.monotonic() + rest_s(spent_s, cpu_s, len(units), pressed=self._pressed())
             await asyncio.sleep(max(retry_s, busy_s))
 
     async def settle(self) -> None:
@@ -268,7 +276,8 @@ class FactsEngine:
             log.warning("facts wait for the historian: %s", busy)
 
 
-def rest_s(spent_s: float, cpu_s: float, units: int) -> float:
-    """Seconds until the next pass, after one over so many units."""
+def rest_s(spent_s: float, cpu_s: float, units: int, *, pressed: bool = False) -> float:
+    """Seconds until the next pass, after one over so many units; ``pressed``: samples wait to be stored."""
     each_s = cpu_s / max(units, 1)
-    return spent_s / 3 if each_s > BACKLOG_S else min(max(each_s / SHARE, MIN_REST_S), MAX_REST_S)
+    rest = spent_s / 3 if each_s > BACKLOG_S else min(max(each_s / SHARE, MIN_REST_S), MAX_REST_S)
+    return max(rest, min(YIELD * spent_s, MAX_YIELD_S)) if pressed else rest

@@ -47,6 +47,8 @@ LINGER_S: Final = 0.02
 """How long a batch waits for company."""
 WRITERS: Final = 2
 """Batches under way at a time: one is judged and encoded while the store works on the other."""
+PRESSED_MS: Final = 1_000
+"""Samples that had to wait within this time are a press."""
 MAX_OUTBOXES: Final = 64
 """Outboxes of one agent that a process keeps a ledger of: many changed cards, and no flood of invented ones."""
 KEPT_RETRY_S: Final = 0.5
@@ -130,6 +132,8 @@ class Pipeline:
         self._stamp: Instant = 0
         self._served: set[str] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(WRITERS)
+        self._pressed_ms = -PRESSED_MS
         self.newest: dict[str, Instant] = {}
         """Unit -> source time of the newest sample that this process stored."""
         self.counts = IngestCounts()
@@ -154,6 +158,10 @@ class Pipeline:
                 task.cancel()
             await asyncio.gather(receipts, consume, return_exceptions=True)
 
+    def pressed(self) -> bool:
+        """Whether samples had to wait just now, as many batches being under way as may be."""
+        return self._clock.mono_ms() - self._pressed_ms < PRESSED_MS
+
     def serve_none(self) -> None:
         """Take the messages of no agents but those that ``serve`` names. Without this call: of all."""
         self._served = set()
@@ -177,9 +185,11 @@ class Pipeline:
 
     async def _consume(self) -> None:
         await self._go_on_from_what_is_stored()
-        slots = asyncio.Semaphore(WRITERS)
+        slots = self._slots
         async with asyncio.TaskGroup() as writing:
             while True:
+                if slots.locked():
+                    self._pressed_ms = self._clock.mono_ms()
                 await slots.acquire()
                 batch = await gather(
                     self._arrivals, lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s

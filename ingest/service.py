@@ -54,6 +54,7 @@ class IngestService:
             stored_watermark=lambda unit, before: stored_watermark(
                 historian, plant.agent_of(unit), clock.now(), before
             ),
+            pressed=lambda: self._pipeline.pressed(),
         )
         instance = secrets.token_hex(6)
         self._client = (

@@ -1,6 +1,6 @@
 import pytest
 
-from ingest.facts_engine import MAX_REST_S, MIN_REST_S, SHARE, rest_s
+from ingest.facts_engine import MAX_REST_S, MAX_YIELD_S, MIN_REST_S, SHARE, YIELD, rest_s
 
 
 def test_a_cheap_pass_is_followed_by_the_shortest_rest() -> None:
@@ -19,3 +19,12 @@ def test_facts_never_wait_for_long() -> None:
 
 def test_after_a_backlog_the_engine_goes_on_soon() -> None:
     assert rest_s(3.0, 2.4, 2) == 1.0
+
+
+def test_samples_that_wait_come_before_facts_but_not_for_ever() -> None:
+    assert rest_s(2.0, 1.0, 50) == MAX_REST_S
+    assert rest_s(4.0, 4.0, 50) == pytest.approx(4.0 / 3)
+    assert rest_s(4.0, 4.0, 50, pressed=True) == YIELD * 4.0
+    assert rest_s(1_000.0, 500.0, 50, pressed=True) == pytest.approx(1_000.0 / 3)
+    assert rest_s(10.0, 10.0, 50, pressed=True) == MAX_YIELD_S
+    assert rest_s(0.001, 0.0001, 50, pressed=True) == MIN_REST_S
