@@ -16,7 +16,7 @@ setup: .venv/.runtime
 ## test: lint, types, import rules, generated files, then every test on real servers; files are shared out to WORKERS
 WORKERS ?= 2
 test: check
-	@deploy/debian-packages mosquitto influxdb chromium mbpoll faketime
+	@deploy/debian-packages mosquitto influxdb chromium fonts-liberation mbpoll faketime
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 ## check: lint, types, import rules, generated files

@@ -21,7 +21,8 @@ KEPT: Final = "autogen"
 RAW: Final = "raw"
 """Policy of samples, which are dropped when they are older than the raw retention."""
 MARKER: Final = "N"
-"""A field of every point, always 1: counting it counts points. No field of the schema has a capital letter."""
+"""A field of every point, the number of its fields: counting it counts points, and a point that is read while it is
+being written has fewer. No field of the schema has a capital letter."""
 
 NS: Final = 1_000_000
 """Nanoseconds in a millisecond: InfluxDB counts them, we count milliseconds."""

@@ -18,7 +18,7 @@ from historian.fact_columns import FactColumns, FactSeries, series_of
 from historian.influx_names import LAST_NS, MARKER, NS
 from historian.ownership import Place
 from historian.point import Point, Query
-from historian.schema import IDENTITY, TAG_KEYS, is_text, knows_field
+from historian.schema import IDENTITY, OWNED, TAG_KEYS, is_text, knows_field
 from shopfloor.columns import Times, Values
 from shopfloor.instant import Instant
 
@@ -143,11 +143,22 @@ def points_of(measurement: str, found: Iterable[Series]) -> Iterator[Point]:
     """The points in an answer, series after series."""
     for series in found:
         tags = {key: series.tags.get(key, "") for key in TAG_KEYS[measurement]}
-        known = _known(measurement, tuple(series.columns))
+        columns = tuple(series.columns)
+        known, mark = _known(measurement, columns), _mark(measurement, columns)
         for time, *cells in _rows(series):
             fields = {name: cells[at] for at, name in known if cells[at] is not None}
-            if fields:
+            if fields and (mark is None or _whole(cells[mark], len(fields))):
                 yield Point(measurement, tags, time, fields)
+
+
+def _mark(measurement: str, columns: tuple[str, ...]) -> int | None:
+    """Which cell tells the number of fields, where one that is read half-written would do harm."""
+    return columns.index(MARKER) - 1 if measurement in OWNED and MARKER in columns else None
+
+
+def _whole(told: Any, fields: int) -> bool:
+    """A server shows the fields of a point one by one while it is being written; what is whole has as many as told."""
+    return told is not None and fields >= int(told)
 
 
 def present_fields(found: Iterable[Series]) -> set[str]:

@@ -18,7 +18,7 @@ from historian.influx_names import MARKER, NS
 from historian.point import EXACT, Number
 
 _PLAIN: Final = frozenset({float, int})
-_MARK: Final = f"{MARKER}=1 ".encode()
+_MARK: Final = MARKER.encode()
 _json: Final = msgspec.json.Encoder().encode
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NAME_ESCAPES = str.maketrans({",": r"\,", " ": r"\ "})
@@ -86,6 +86,7 @@ def head(measurement: str, tags: tuple[tuple[str, str], ...]) -> bytes:
 def body(fields: Mapping[str, Number | str], time_ns: int) -> bytes:
     """What follows the head of an admitted point: its fields, the marker and the time."""
     if type(fields) is dict and _PLAIN.issuperset(map(type, fields.values())):  # numbers alone: JSON but for the quotes
-        return b"%b,%b%d" % (_json(fields)[2:-1].replace(b'":', b"=").replace(b',"', b","), _MARK, time_ns)
+        plain = _json(fields)[2:-1].replace(b'":', b"=").replace(b',"', b",")
+        return b"%b,%b=%d %d" % (plain, _MARK, len(fields), time_ns)
     written = ",".join(f"{name}={_value(value)}" for name, value in fields.items())
-    return b"%b,%b%d" % (written.encode(), _MARK, time_ns)
+    return b"%b,%b=%d %d" % (written.encode(), _MARK, len(fields), time_ns)

@@ -168,8 +168,9 @@ async def test_rights_of_an_older_plant_file_are_told_and_cost_nothing_once_they
         assert (counts.confirmed, counts.evicted) == (3 * TICKS, 0)
         assert stored_samples(works.store, moved, "edge-1") == 3 * TICKS
         assert ingest.counts.dead_letters == 0
-    [line] = lines(caplog, "of these alone none is confirmed")
-    assert "site/area/line/u3" in line
+    doubted = lines(caplog, "of these alone none is confirmed")
+    assert all("site/area/line/u3" in line for line in doubted)
+    assert len(doubted) == len(lines(caplog, "messages of site/area/line/u3 are confirmed again"))
 
 
 async def test_an_ingest_service_that_is_not_there_is_missed(tmp_path, caplog):

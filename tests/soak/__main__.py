@@ -105,7 +105,7 @@ def main() -> int:
     if verdict.broken or arguments.folder:
         print(f"logs, faults and journal are in {folder}", file=sys.stderr)
     else:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # small disks are still mounted there, and vanish with us
     print(verdict.line())
     return 1 if verdict.broken else 0
 

@@ -139,3 +139,13 @@ def test_an_answer_says_whether_more_must_follow() -> None:
     rows = influxql.document(b'{"results":[{"statement_id":0,"series":[{"name":"m","values":[],"partial":true}]}]}')
     more = influxql.document(b'{"results":[{"statement_id":0,"partial":true}]}')
     assert [each.unfinished for each in (whole, rows, more)] == [False, True, True]
+
+
+def test_a_dirty_interval_that_is_still_being_written_is_not_there_yet() -> None:
+    """The server shows the fields of a point one by one; a missing end would read as 0, and nothing be derived."""
+    columns = ("from", "to", "done", "N")
+    whole = answered("[[1000, 5, 9, 0, 3]]", *columns)
+    half = answered("[[2000, 5, null, 0, 3], [3000, 5, 9, 0, null]]", *columns)
+    (point,) = influxql.points_of("dirty", [whole, half])
+    assert (point.time, point.fields) == (1000, {"from": 5.0, "to": 9.0, "done": 0.0})
+    assert len(list(influxql.points_of("samples", [answered("[[1000, 5, 2]]", "x_a", "N")]))) == 1

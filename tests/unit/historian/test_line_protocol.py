@@ -185,7 +185,9 @@ def test_an_admitted_point_is_one_line_that_says_the_same_bit_by_bit(
         return
     ((policy, (read,), indices),) = requests([point])
     assert (policy, indices) == (RAW, [(0,)])
-    assert read == Parsed("samples", dict(point.tags), {**as_floats(dict(point.fields)), MARKER: 1.0}, time * NS)
+    assert read == Parsed(
+        "samples", dict(point.tags), {**as_floats(dict(point.fields)), MARKER: float(len(point.fields))}, time * NS
+    )
     for name, number in numbers.items():
         assert struct.pack("<d", read.fields[name]) == struct.pack("<d", number)
 
@@ -199,7 +201,7 @@ def test_tags_stand_in_the_order_of_their_keys() -> None:
 def test_points_of_one_identity_are_one_line_in_which_the_later_wins() -> None:
     points = [sample(NOON, x_a=1.0, x_b=1.0), sample(NOON, "cnc-02"), sample(NOON, x_a=2.0), sample(NOON, x_c=3.0)]
     ((_, (merged, other), indices),) = requests(points)
-    assert merged.fields == {"x_a": 2.0, "x_b": 1.0, "x_c": 3.0, MARKER: 1.0}
+    assert merged.fields == {"x_a": 2.0, "x_b": 1.0, "x_c": 3.0, MARKER: 3.0}
     assert other.tags["work_unit"] == "cnc-02"
     assert indices == [(0, 2, 3), (1,)]
     assert points[0].fields == {"x_a": 1.0, "x_b": 1.0}
