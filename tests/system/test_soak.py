@@ -1,4 +1,4 @@
-"""The fault harness in its short form, and that it sees what it must see."""
+"""The fault harness in its short form."""
 
 import json
 import os
@@ -39,28 +39,3 @@ def test_whatever_happens_to_a_plant_nothing_is_lost_invented_or_changed() -> No
     assert verdict["stored"] == verdict["appended"] > 0
     assert verdict["faults"] >= 10
     assert verdict["kpi_error"] < 0.002
-
-
-@pytest.mark.parametrize(
-    ("sabotage", "faults", "seen"),
-    [
-        ("ingest-1=ack-before-write", ["kill ingest"], "lost"),
-        ("edge-a=trim-on-puback", ["kill broker", "stall link"], "lost"),
-        ("ingest-1=write-twice", ["kill api"], "phantom"),
-        ("ingest-1=overwrite", ["kill api"], "wrong"),
-    ],
-)
-def test_a_broken_promise_is_seen(sabotage: str, faults: list[str], seen: str) -> None:
-    only = [part for kind in faults for part in ("--only", kind)]
-    both = [sabotage, sabotage.replace("ingest-1", "ingest-2")] if "ingest" in sabotage else [sabotage]
-    broken = [part for each in both for part in ("--sabotage", each)]
-    code, verdict, told = verdict_of("tests.soak", "--seconds", "10", "--pause", "0.8", "--seed", "3", *only, *broken)
-    assert code == 1, told
-    assert verdict[seen] > 0, told
-
-
-def test_hostile_messages_are_each_counted_and_good_ones_in_between_stored() -> None:
-    code, verdict, told = verdict_of("tests.soak.hostile", "--messages", "20000", "--seed", "1")
-    assert code == 0, told
-    assert verdict["counted"] == verdict["sent_as_letter"] > 10_000
-    assert verdict["good_missing"] == verdict["lost"] == verdict["phantom"] == 0
