@@ -40,6 +40,8 @@ bench: .venv/.development
 	$(BIN)/python -m tests.bench_query
 	$(BIN)/python -m tests.bench_engine
 	$(BIN)/python -m tests.bench_outbox
+	$(BIN)/python -m tests.bench_road
+	$(BIN)/python -m tests.bench_ingest
 	$(BIN)/python -m tests.bench
 
 ## soak: a plant of real processes under faults, then its books beside the simulators' journal; last line a JSON verdict

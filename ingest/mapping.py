@@ -61,8 +61,7 @@ class DeadLetter:
         return hashlib.sha256(self.topic.encode() + b"\0" + self.payload).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """The verdict on one message."""
 
     topic: str

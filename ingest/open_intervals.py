@@ -50,7 +50,7 @@ class Elsewhere:
         self._historian = historian
         self._enterprise = enterprise
         self._seen: dict[Origin, Instant] = {}
-        self._rederiving: dict[tuple[str, Instant], bool] = {}
+        self._rederiving: dict[tuple[str, Instant, str], bool] = {}
 
     def look(self, units: frozenset[str]) -> tuple[list[Dirty], set[str]]:
         """Open intervals of these units that statements and replayed letters caused, and those whose facts another
@@ -60,10 +60,8 @@ class Elsewhere:
         """
         origins = (Origin.STATEMENT, Origin.REPLAY)
         put = [dirty for origin in origins for dirty in self._read(origin, units) if not dirty.done]
-        rederived = {(dirty.unit, dirty.stamp): dirty.done for dirty in self._read(Origin.REDERIVE, units)}
-        others = {
-            unit for (unit, stamp), done in rederived.items() if not (done and self._rederiving.get((unit, stamp)))
-        }
+        rederived = {(dirty.unit, dirty.stamp, dirty.id): dirty.done for dirty in self._read(Origin.REDERIVE, units)}
+        others = {place[0] for place, done in rederived.items() if not (done and self._rederiving.get(place))}
         self._rederiving = rederived
         return put, others
 

@@ -8,8 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from historian.historian import Historian
 from historian.point import Point, Query
@@ -74,8 +73,7 @@ class Port(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A delivery with its verdict; None for what only shows that an agent lives."""
 
     delivery: Delivery
@@ -202,15 +200,16 @@ class Pipeline:
                 task.add_done_callback(lambda _: slots.release())
 
     async def _arrivals(self, most: int) -> Sequence[Arrival]:
-        return [Arrival(delivery, self._judged(delivery.message)) for delivery in await self._port.take(most)]
+        deliveries, now = await self._port.take(most), self._clock.now()
+        return [Arrival(delivery, self._judged(delivery.message, now)) for delivery in deliveries]
 
     # ------------------------------------------------------------ one message
 
-    def _judged(self, message: Message) -> Judgement | None:
+    def _judged(self, message: Message, now: Instant) -> Judgement | None:
         agent = agent_of_state(message.topic)
         if agent is not None:
             return self._hear_state(agent, message)
-        judgement = self._judge.judge(message.topic, message.payload, self._clock.now())
+        judgement = self._judge.judge(message.topic, message.payload, now)
         self.counts.messages += 1
         self.counts.samples += judgement.weight
         if judgement.source is not None:

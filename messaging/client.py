@@ -9,10 +9,9 @@ import logging
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -47,8 +46,7 @@ MAX_RECEIVED: Final = 1024 * 1024
 """Bytes of a payload that are kept; nothing of ours is as long, so what is cut off could not be read anyway."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What is published or received. A received ``retain`` says that the broker had kept it from before."""
 
     topic: str
@@ -56,8 +54,7 @@ class Message:
     retain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message with its receipt: not acknowledged, the broker may deliver it again."""
 
     message: Message

@@ -62,8 +62,7 @@ class Sequenced(NamedTuple):
     sample: Sample
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleMessage:
+class SampleMessage(NamedTuple):
     """Samples of one unit from one agent's outbox."""
 
     agent: str
@@ -90,8 +89,7 @@ class RefusedSample:
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A message with its good samples, and beside it those that were refused."""
 
     message: SampleMessage
