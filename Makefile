@@ -35,14 +35,14 @@ generate: .venv/.development
 
 ## bench: the figures of docs/figures.md, measured here and now
 bench: .venv/.development
-	@deploy/debian-packages mosquitto
+	@deploy/debian-packages mosquitto influxdb
 	$(BIN)/python -m tests.bench_derive
 	$(BIN)/python -m tests.bench_query
 	$(BIN)/python -m tests.bench_engine
 	$(BIN)/python -m tests.bench_outbox
 	$(BIN)/python -m tests.bench_road
-	$(BIN)/python -m tests.bench_ingest
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_ingest
 
 ## soak: a plant of real processes under faults, then its books beside the simulators' journal; last line a JSON verdict
 SECONDS ?= 120
