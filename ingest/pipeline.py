@@ -44,6 +44,10 @@ MAX_BATCH: Final = 5_000
 """Samples in one write."""
 LINGER_S: Final = 0.02
 """How long a batch waits for company."""
+BUSY_MESSAGES: Final = 100
+"""After a batch of so many messages the next one waits ..."""
+BUSY_LINGER_S: Final = 0.1
+"""... so long: a write costs the same for few and for many."""
 WRITERS: Final = 2
 """Batches under way at a time: one is judged and encoded while the store works on the other."""
 PRESSED_MS: Final = 1_000
@@ -184,16 +188,17 @@ class Pipeline:
     async def _consume(self) -> None:
         await self._go_on_from_what_is_stored()
         slots = self._slots
+        busy = False
         async with asyncio.TaskGroup() as writing:
             while True:
                 if slots.locked():
                     self._pressed_ms = self._clock.mono_ms()
                 await slots.acquire()
-                batch = await gather(
-                    self._arrivals, lambda one: one.weight, limit=self._max_batch, linger_s=self._linger_s
-                )
+                linger_s = max(self._linger_s, BUSY_LINGER_S) if busy else self._linger_s
+                batch = await gather(self._arrivals, lambda one: one.weight, limit=self._max_batch, linger_s=linger_s)
                 if not batch:
                     return
+                busy = len(batch) >= BUSY_MESSAGES
                 task = writing.create_task(self._handle(batch), name="batch")
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)

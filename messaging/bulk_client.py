@@ -6,6 +6,7 @@ many are sent as one. Everything else - connecting, sessions, keep-alive, sendin
 It leans on names of paho 2.2 that are not public, so the version is pinned; ``docs/decisions/0021`` has the figures.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,8 @@ from paho.mqtt.enums import MessageType, MQTTErrorCode
 
 READ_BYTES: Final = 256 * 1024
 """Asked of the socket at a time."""
+PAUSE_S: Final = 0.003
+"""After messages were handed over: what comes meanwhile is read at once, where each alone would wake everybody up."""
 MAX_PACKET: Final = 4 * 1024 * 1024
 """A longer packet is none of ours: the connection is given up before it fills the memory."""
 _PUBLISH: Final = int(MessageType.PUBLISH)
@@ -89,6 +92,7 @@ class BulkClient(Client):
             published = list(iter(self._next_publish, None))
             if published:
                 self._on_bulk(published)
+                time.sleep(PAUSE_S)
             if self._complete() is None:
                 del self._ahead[: self._at]
                 self._at = 0
