@@ -22,6 +22,8 @@ class Trust(StrEnum):
     """The clock was in doubt; dated afterwards, by the time since boot."""
 
 
+TOGETHER_MS: Final = 20
+"""Two clocks read within this time are read together."""
 VIRTUAL: Final = ""
 """The boot of a time that is made, not measured: it is right by definition."""
 
@@ -81,9 +83,11 @@ class SystemClock:
         return int((time.monotonic() - self._boot) * 1000)
 
     def moment(self) -> Moment:
-        wall = time.time_ns()
-        synced = kernel_clock.synchronised(wall / 1e9)
-        return Moment(wall // 1_000_000, kernel_clock.steady_ms(), kernel_clock.BOOT, synced)
+        while True:
+            before, wall, steady = kernel_clock.steady_ms(), time.time_ns(), kernel_clock.steady_ms()
+            if steady - before <= TOGETHER_MS:
+                break  # else we were kept waiting between the two clocks, and they would seem to part
+        return Moment(wall // 1_000_000, steady, kernel_clock.BOOT, kernel_clock.synchronised(wall / 1e9))
 
     async def sleep_until(self, when: Instant) -> None:
         end = time.monotonic() + (when - self.now()) / 1000

@@ -34,7 +34,7 @@ from simulators.journal import Entry, Journal
 ROOT = Path(__file__).parent.parent
 PLANT = ROOT / "plants" / "ceper" / "plant.yaml"
 FINISH_S = 400
-ANSWER_MS = 1_000
+ANSWER_MS = 3_000
 """A device answers at most this long after the agent stamped the cycle."""
 READING = "x_reading"
 

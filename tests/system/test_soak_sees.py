@@ -33,23 +33,26 @@ def verdict_of(module: str, *arguments: str) -> tuple[int, dict[str, Any], str]:
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "faults", "seconds", "seen"),
+    ("sabotage", "faults", "seconds", "pause", "seen"),
     [
-        (["ingest-1=ack-before-write", "ingest-2=ack-before-write"], ["kill ingest"], "14", {"lost"}),
-        (["edge-a=trim-on-puback"], ["kill broker", "stall link"], "8", {"lost"}),
+        (["ingest-1=ack-before-write", "ingest-2=ack-before-write"], ["kill ingest"], "16", "6", {"lost"}),
+        (["edge-a=trim-on-puback"], ["kill broker", "stall link"], "8", "0.8", {"lost"}),
         (
             ["ingest-1=write-twice", "ingest-2=overwrite"],
             ["kill api"],
             "8",
+            "0.8",
             {"phantom", "wrong"},
         ),  # each serves an agent
     ],
 )
-def test_a_broken_promise_is_seen(sabotage: list[str], faults: list[str], seconds: str, seen: set[str]) -> None:
+def test_a_broken_promise_is_seen(
+    sabotage: list[str], faults: list[str], seconds: str, pause: str, seen: set[str]
+) -> None:
     only = [part for kind in faults for part in ("--only", kind)]
     broken = [part for each in sabotage for part in ("--sabotage", each)]
     code, verdict, told = verdict_of(
-        "tests.soak", "--seconds", seconds, "--pause", "0.8", "--seed", "3", *only, *broken
+        "tests.soak", "--seconds", seconds, "--pause", pause, "--seed", "3", *only, *broken
     )
     assert code == 1, told
     assert all(verdict[what] > 0 for what in seen), told
