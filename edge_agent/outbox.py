@@ -149,7 +149,9 @@ class Outbox:
                 if seq is not None and number in books.paths:
                     (time,) = db.execute("SELECT time FROM sample WHERE seq = ?", (seq,)).fetchone()
                     books.first[books.paths[number]] = (seq, time)
-                    books.last[books.paths[number]] = max(last, books.last[books.paths[number]])
+                    if last > books.last[books.paths[number]]:  # told by these rows alone until they are deleted
+                        books.last[books.paths[number]] = last
+                        books.moved.add(books.paths[number])
             self._closed: dict[str, OutboxCounts] = {
                 outbox: OutboxCounts(
                     polled=polled, appended=appended, confirmed=confirmed, in_outbox=0, evicted=evicted

@@ -261,6 +261,18 @@ def test_what_is_on_the_way_is_evicted_last_so_that_its_receipt_still_counts(tmp
     box.close()
 
 
+def test_the_time_of_a_unit_is_kept_when_what_an_earlier_start_left_is_confirmed(tmp_path: Path) -> None:
+    """Else, killed before it appends anything new, the next start would take old times for new ones."""
+    Outbox(tmp_path / "o.db", max_samples=10).close()
+    for step in (lambda box: box.append([sample(1), sample(2)]), lambda box: box.confirm(Receipt(box.outbox_id, 2))):
+        box = Outbox(tmp_path / "o.db", max_samples=10)
+        step(box)
+        box.close()
+    box = Outbox(tmp_path / "o.db", max_samples=10)
+    assert (len(box), box.last_time(A)) == (0, 2)
+    box.close()
+
+
 def test_dead_letters_are_bounded(tmp_path: Path) -> None:
     box = Outbox(tmp_path / "o.db", max_samples=MAX_DEAD_LETTERS + 10)
     box.append([sample(time) for time in range(1, MAX_DEAD_LETTERS + 4)])
