@@ -1,7 +1,7 @@
 """The books at rest: outboxes, wire and historian beside the simulators' journal."""
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,8 @@ class Books:
     """Journaled readings whose answer did not arrive: the poll is a BAD sample."""
     unpersisted: int = 0
     lost: list[str] = field(default_factory=list)
+    lost_of: Counter[str] = field(default_factory=Counter)
+    """Agent -> how many of its samples are lost."""
     phantom: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -113,7 +115,9 @@ def compared(
     places = {unit: {sample.time for sample in samples} for unit, samples in stored.items()}
     for each in committed:
         books.appended += each.appended
-        books.lost += _lost(each, heard.get(each.outbox), places)
+        lost = list(_lost(each, heard.get(each.outbox), places))
+        books.lost += lost
+        books.lost_of[each.agent] += len(lost)
         if each.in_outbox or each.evicted or each.quarantined or not each.confirmed == each.appended == each.last_seq:
             books.left.append(str(each))
     books.stored = sum(len(samples) for samples in stored.values())

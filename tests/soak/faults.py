@@ -30,6 +30,10 @@ repeated after 1, 2 and 4 scans."""
 
 STEPS_S = (5, 45, 3_600, 86_400, 300 * 86_400)
 """How far a clock is set."""
+FRESH_S = 0.6
+"""A receipt so old covers what was written just now."""
+NO_RECEIPT_S = 15.0
+"""So long a fault waits for receipts: a takeover lasts less."""
 LATE_S = 3.0
 """Faults may go on for so long after the storm."""
 AHEAD = 10
@@ -78,6 +82,8 @@ class Faults:
             yield self._fault("freeze ingest", [name], partial(self._freeze, name))
         parts = [*INGESTS, *(f"{agent}>broker" for agent in works.agents)]
         yield self._fault("kill between write and derive", parts, self._kill_at_notify, lasts_s=15.0)
+        parts = [*INGESTS, "broker"]
+        yield self._fault("kill ingest at receipt, then broker", parts, self._kill_at_receipt, lasts_s=6.0)
         for name in ("broker", "influxd", "api"):
             if name in works.children:
                 yield self._fault(f"kill {name}", [name], partial(self._kill, name, 2.0))
@@ -139,6 +145,23 @@ class Faults:
                 raise RuntimeError(f"{child.name} was to die between write and derive: {child.words()[-300:]}")
             child.kills += 1
         for each in (child, other):
+            await works.restart(each)
+        await asyncio.sleep(2.0)
+
+    async def _kill_at_receipt(self, rng: random.Random) -> None:
+        """Whoever serves dies when all agents were just confirmed something, and the broker with what came since."""
+        works = self._works
+        broker, *ingests = (works.children[name] for name in ("broker", *INGESTS))
+        deadline = time.monotonic() + NO_RECEIPT_S
+        while any(works.wire.quiet_s(agent) > FRESH_S for agent in works.agents):
+            if time.monotonic() > deadline:
+                works.tell("no receipts", **{agent: works.wire.quiet_s(agent) for agent in works.agents})
+                break
+            await asyncio.sleep(0.02)
+        await asyncio.gather(*(each.kill() for each in ingests))
+        await asyncio.sleep(rng.uniform(1.5, 3.0) * SCAN_S)
+        await broker.kill()
+        for each in (broker, *ingests):
             await works.restart(each)
         await asyncio.sleep(2.0)
 

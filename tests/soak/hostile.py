@@ -195,7 +195,6 @@ async def hostile(folder: Path, *, messages: int, seed: int, historian: str) -> 
     # nobody listens while an agent goes over to another process, and only the real agents would say it again
     plant = Works(folder, seed, historian, strangers=strangers, small_disks=False, takeover=False)
     async with working(plant) as works:
-        await listened_to(works)
         memory = Memory(works)
         watch = asyncio.create_task(memory.watch(), name="memory")
         rng = random.Random(seed)
@@ -211,13 +210,6 @@ async def hostile(folder: Path, *, messages: int, seed: int, historian: str) -> 
         await farewell(works, verdict, memory)
     verdict.broken += [f"{name} took {peak} MB" for name, peak in verdict.rss_mb.items() if peak > MOST_MB]
     return verdict, {"messages": messages, "messages_per_s": round(messages / seconds), **told}
-
-
-async def listened_to(works: Works) -> None:
-    """Return when each agent is confirmed something: then somebody listens. Before, what is said is for nobody."""
-    async with asyncio.timeout(PATIENCE_S):
-        while any(works.wire.confirmed(agent) == 0 for agent in works.agents):  # noqa: ASYNC110 - a wire is heard
-            await asyncio.sleep(0.1)
 
 
 def judged(works: Works, verdict: Verdict, crowd: Crowd, fates: Counter[str]) -> dict[str, Any]:

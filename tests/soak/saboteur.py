@@ -18,6 +18,7 @@ from edge_agent.forwarder import Forwarder, Link
 from edge_agent.outbox import Floor
 from edge_agent.window import Flight
 from historian.point import Point
+from historian.records import unit_of
 from historian.schema import Measurement
 from ingest.facts_engine import FactsEngine
 from ingest.pipeline import Pipeline
@@ -45,21 +46,24 @@ def sleep_by_select(_: str) -> None:
     time.sleep = lambda seconds: select.select([], [], [], seconds)  # type: ignore[assignment]
 
 
-def ack_before_write(_: str) -> None:
-    """The broken ack: samples are acknowledged and confirmed at once, and written two seconds later."""
+def ack_before_write(units: str) -> None:
+    """The broken ack: samples of ``units`` (paths joined by +) are confirmed at once, and written two seconds later."""
     real, later = Pipeline._write, set[asyncio.Task[Any]]()
 
+    def broken(point: Point) -> bool:
+        return point.measurement == Measurement.SAMPLES and unit_of(point.tags).startswith(tuple(units.split("+")))
+
     async def write(self: Pipeline, points: Sequence[Point]) -> dict[int, str]:
-        samples = [point for point in points if point.measurement == Measurement.SAMPLES]
+        late = [point for point in points if broken(point)]
 
         async def at_last() -> None:
             await asyncio.sleep(LATE_S)
-            await real(self, samples)
+            await real(self, late)
 
         task = asyncio.create_task(at_last())
         later.add(task)
         task.add_done_callback(later.discard)
-        return await real(self, [point for point in points if point.measurement != Measurement.SAMPLES])
+        return await real(self, [point for point in points if not broken(point)])
 
     Pipeline._write = write  # type: ignore[method-assign]
 

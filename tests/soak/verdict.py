@@ -150,6 +150,7 @@ def judge(works: Works, verdict: Verdict) -> None:
         "may_be_unpersisted": kills,
         "outages": len(works.outages),
         "messages": works.wire.messages,
+        "lost_of": dict(+books.lost_of),
     }
     _judge_kpis(works, verdict)
     _judge_ledger(works, verdict)

@@ -4,7 +4,9 @@ An outbox sends only what it has committed, so its messages tell which reading e
 """
 
 import json
+import math
 import random
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -85,6 +87,7 @@ class Wire:
         self.said: defaultdict[str, deque[Published]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         """Agent -> its latest messages."""
         self.messages = 0
+        self._confirmed_at: dict[str, float] = {}
 
     def ear(self, agent: str) -> Callable[[], "AgentEar"]:
         """Makes an ear for each connection of an agent."""
@@ -116,11 +119,18 @@ class Wire:
             return
         outbox = self.outboxes.get(receipt.outbox)
         if outbox is not None and max([receipt.upto, *(last for _, last in receipt.ranges)]) <= outbox.last:
+            before = _size(outbox.settled)
             outbox.settled.merge(receipt.settled())
+            if _size(outbox.settled) > before:
+                self._confirmed_at[outbox.agent] = time.monotonic()
 
     def confirmed(self, agent: str) -> int:
         """How many samples of an agent receipts covered."""
         return sum(_size(each.settled) for each in self.outboxes.values() if each.agent == agent)
+
+    def quiet_s(self, agent: str) -> float:
+        """Since a receipt last covered more of an agent's samples; without end before the first."""
+        return time.monotonic() - self._confirmed_at.get(agent, -math.inf)
 
     def unsettled(self, agent: str) -> int:
         """How many samples an agent has sent, or skipped for later, that no receipt covered."""

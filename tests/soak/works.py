@@ -150,6 +150,7 @@ class Works:
         agents = [self._start_agent(agent) for agent in self.agents]
         await asyncio.gather(*services, self._start_api(), *agents)
         await self._all_read()
+        await self._all_confirmed()
 
     async def restart(self, child: Child) -> None:
         """Start a child that was killed; returns when it is of use again."""
@@ -318,6 +319,12 @@ class Works:
         async with asyncio.timeout(60):
             while missing:
                 missing -= tail.first_after(0, missing).keys()
+                await asyncio.sleep(0.1)
+
+    async def _all_confirmed(self) -> None:
+        """Return when each agent is confirmed something: only then somebody serves it."""
+        async with asyncio.timeout(60):
+            while any(self.wire.confirmed(agent) == 0 for agent in self.agents):  # noqa: ASYNC110 - a wire is heard
                 await asyncio.sleep(0.1)
 
     def tracebacks(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The parts of the fault harness that must be right for its verdict to mean anything."""
 
 import json
+import math
 import random
 import struct
 
@@ -52,8 +53,11 @@ def test_the_wire_knows_what_was_sent_and_what_was_settled() -> None:
     told = {"agent": "edge-a", "outbox": "f00d", "low": 3, "samples": [sample]}
     wire.heard("edge-a", f"v1/soak-works/{CNC}/samples/edge-a", json.dumps(told).encode())
     assert wire.unsettled("edge-a") == 3  # 3, 4 and 5; all below 3 is settled by its own word
+    wire.receipted("v1/receipts/edge-a", encode_receipt(Receipt("f00d", 2)))
+    assert wire.quiet_s("edge-a") == math.inf, "a receipt that covers nothing new confirms nothing"
     wire.receipted("v1/receipts/edge-a", encode_receipt(Receipt("f00d", 2, ((5, 5),))))
     assert wire.unsettled("edge-a") == 2
+    assert wire.quiet_s("edge-a") < math.inf
     wire.receipted("v1/receipts/edge-a", encode_receipt(Receipt("f00d", 2**50)))
     assert wire.unsettled("edge-a") == 2, "a receipt for what was never sent counts nothing"
 
@@ -99,7 +103,7 @@ def test_books_that_agree_have_nothing_to_say() -> None:
 def test_what_was_sent_and_is_not_stored_is_lost_and_so_is_what_was_never_sent() -> None:
     first, second = stored(T, state=1, x_reading=1), stored(T + 1000, state=1, x_reading=2)
     books = compared({CNC: [first]}, [entry(1, T), entry(2, T + 1001)], heard(first, second), committed(3))
-    assert len(books.lost) == 2
+    assert len(books.lost) == books.lost_of["edge-a"] == 2
     assert books.unpersisted == 0, "the lost reading was committed"
 
 
