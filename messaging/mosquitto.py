@@ -4,6 +4,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,18 +19,23 @@ START_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 3.0
 
 _DIE_WITH_PARENT: Final = """
-import ctypes, os, signal, sys
+import ctypes, os, sys
 if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(1, int(sys.argv[2]))  # PR_SET_PDEATHSIG
 if os.getppid() != int(sys.argv[1]):
     sys.exit("the parent is gone")
-os.execv(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
 def find() -> str | None:
     """The installed mosquitto; Debian keeps it where a normal user's PATH does not look."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def ends_with_parent(command: Sequence[str], by: signal.Signals = signal.SIGTERM) -> tuple[str, ...]:
+    """The command of a process that gets this signal when this process ends, however that ends (on Linux)."""
+    return (sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), str(int(by)), *command)
 
 
 class Mosquitto:
@@ -87,8 +93,7 @@ async def run(config: Path, port: int, words: Path) -> Mosquitto:
 async def _spawn(command: Sequence[str], words: Path) -> asyncio.subprocess.Process:
     with words.open("wb") as stderr:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())),
-            *command,
+            *ends_with_parent(command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=stderr,

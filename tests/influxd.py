@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ import pytest
 
 from historian.influx_access import InfluxAccess
 from historian.influx_setup import FOREVER, set_up
+from messaging.mosquitto import ends_with_parent
 
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
@@ -51,15 +51,6 @@ max-row-limit = {max_rows}
 enabled = false
 [logging]
 level = "error"
-"""
-
-_DIE_WITH_PARENT: Final = """
-import ctypes, os, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent is gone")
-os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
@@ -144,7 +135,7 @@ class InfluxDaemon:
             raise RuntimeError("influxd is not installed; apt-get install influxdb")
         with self._words.open("wb") as words:
             self._process = subprocess.Popen(
-                [*_guarded(), executable, "run", "-config", str(self._config)],
+                ends_with_parent([executable, "run", "-config", str(self._config)]),
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
@@ -201,11 +192,6 @@ class InfluxDaemon:
     def _send(self, what: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(what)
-
-
-def _guarded() -> list[str]:
-    """The beginning of a command that ends when this process ends, however that ends."""
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
 
 
 def _free_ports() -> tuple[int, int]:

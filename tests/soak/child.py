@@ -11,15 +11,10 @@ from pathlib import Path
 
 import psutil
 
+from messaging.mosquitto import ends_with_parent
+
 ROOT = Path(__file__).parents[2]
 POLITE_S = 20.0
-DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 SHOPFLOOR = (sys.executable, "-m", "cli.main")
 
 
@@ -64,8 +59,7 @@ class Child:
         self.starts += 1
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, str(os.getpid())),
-                *(command or self.command),
+                *ends_with_parent(command or self.command, by=signal.SIGKILL),
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
                 stdin=asyncio.subprocess.DEVNULL,
