@@ -12,6 +12,7 @@ from messaging.access import BrokerAccess
 from messaging.broker import free_port
 from messaging.mosquitto import Mosquitto
 from messaging.rights import INGEST
+from tests.one_line import LINE, one_line
 
 AGENTS = {"edge-1": ("u1", "u2"), "edge-2": ("u3", "u4")}
 SAMPLES = "v1/works/site/area/line/{unit}/samples/{agent}"
@@ -19,35 +20,22 @@ SAMPLES = "v1/works/site/area/line/{unit}/samples/{agent}"
 
 def plant_text(agents: dict[str, tuple[str, ...]] = AGENTS) -> str:
     """The plant file."""
-    units = "".join(
-        f"""
-              - id: {unit}
-                device: {{template: cnc-generic, connection: "modbus-tcp://192.0.2.1:502", unit_id: {number}, scan: 1s}}
-                states: {{0: no_order, 1: running}}
-                product: disc
-                planned_run_time_s: {{disc: 30}}"""
+    units = {
+        unit: {
+            "device": {
+                "template": "cnc-generic",
+                "connection": "modbus-tcp://192.0.2.1:502",
+                "unit_id": number,
+                "scan": "1s",
+            },
+            "states": {0: "no_order", 1: "running"},
+            "product": "disc",
+            "planned_run_time_s": {"disc": 30},
+        }
         for number, unit in enumerate((unit for own in agents.values() for unit in own), start=1)
-    )
-    owners = "".join(
-        f"\n  {agent}: {{units: [{', '.join(f'site/area/line/{unit}' for unit in own)}]}}"
-        for agent, own in agents.items()
-    )
-    return f"""
-enterprise: works
-products: {{disc: {{mass_kg: 1}}}}
-calendars:
-  always: {{shifts: {{day: "00:00-24:00"}}}}
-sites:
-  - id: site
-    timezone: Asia/Jakarta
-    calendar: always
-    areas:
-      - id: area
-        work_centers:
-          - id: line
-            work_units:{units}
-agents:{owners}
-"""
+    }
+    owners = {agent: [f"{LINE}/{unit}" for unit in own] for agent, own in agents.items()}
+    return one_line(units, owners, products={"disc": {"mass_kg": 1}})
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from shopfloor.plant import Plant
 from shopfloor.plant_file import load
 from shopfloor.quality import COMM_LOST
 from shopfloor.sample import Sample
+from tests.one_line import LINE, one_line
 
 AGENT = "edge-1"
 START: Instant = 1_763_830_000_000
@@ -83,38 +84,25 @@ class Unit:
 
     @property
     def path(self) -> str:
-        return f"site/area/line/{self.id}"
+        return f"{LINE}/{self.id}"
 
 
 def plant(folder: Path, units: Sequence[Unit]) -> Plant:
     """A plant of meters; every agent id that tests use has the same units, so each takes its own plant."""
-    lines = "".join(
-        f"""
-              - id: {unit.id}
-                device: {{template: {unit.template}, connection: "modbus-tcp://127.0.0.1:{unit.port}",
-                          unit_id: {unit.unit_id}, scan: {unit.scan}, timeout: {unit.timeout}}}"""
+    told = {
+        unit.id: {
+            "device": {
+                "template": unit.template,
+                "connection": f"modbus-tcp://127.0.0.1:{unit.port}",
+                "unit_id": unit.unit_id,
+                "scan": unit.scan,
+                "timeout": unit.timeout,
+            }
+        }
         for unit in units
-    )
+    }
     file = folder / f"plant-{units[0].id}-{len(units)}.yaml"
-    file.write_text(
-        f"""
-enterprise: works
-calendars:
-  always: {{shifts: {{day: "00:00-24:00"}}}}
-sites:
-  - id: site
-    timezone: Asia/Jakarta
-    calendar: always
-    areas:
-      - id: area
-        work_centers:
-          - id: line
-            work_units:{lines}
-agents:
-  {AGENT}: {{units: ["site/area/line/*"]}}
-""",
-        encoding="utf-8",
-    )
+    file.write_text(one_line(told, {AGENT: [f"{LINE}/*"]}), "utf-8")
     return load(file)
 
 

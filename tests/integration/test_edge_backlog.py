@@ -29,11 +29,12 @@ from shopfloor.clock import CatchUpClock, SystemClock
 from shopfloor.plant import Plant
 from shopfloor.plant_file import load
 from shopfloor.sample import Sample
+from tests.one_line import one_line
 
 AGENT = "edge-2"
 UNITS = 50
 START = 1_763_830_000_000
-OUTAGE_TICKS = 800
+OUTAGE_TICKS = 400
 TIMES = 20
 """The backlog is to drain so many times as fast as samples come."""
 LATE_TICKS = 2
@@ -84,30 +85,9 @@ class Gate:
 
 
 def works(folder: Path) -> Plant:
-    units = "".join(
-        f"""
-              - id: u{number}
-                device: {{template: cnc-generic, connection: "modbus-tcp://127.0.0.1:502", scan: 1s}}
-                states: {{1: running}}"""
-        for number in range(UNITS)
-    )
-    (folder / "plant.yaml").write_text(
-        f"""
-enterprise: works
-calendars: {{always: {{shifts: {{day: "00:00-24:00"}}}}}}
-sites:
-  - id: site
-    timezone: Asia/Jakarta
-    calendar: always
-    areas:
-      - id: area
-        work_centers:
-          - id: line
-            work_units:{units}
-agents: {{{AGENT}: {{units: ["site/*"]}}}}
-""",
-        "utf-8",
-    )
+    device = {"template": "cnc-generic", "connection": "modbus-tcp://127.0.0.1:502", "scan": "1s"}
+    units = {f"u{number}": {"device": device, "states": {1: "running"}} for number in range(UNITS)}
+    (folder / "plant.yaml").write_text(one_line(units, {AGENT: ["site/*"]}), "utf-8")
     return load(folder / "plant.yaml")
 
 
