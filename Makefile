@@ -14,7 +14,8 @@ demo: setup
 setup: .venv/.runtime
 
 ## test: lint, types, import rules, generated files, then every test on real servers; files are shared out to WORKERS
-WORKERS ?= 2
+# (three on two cores: many tests wait for processes, leases and scans, and leave the machine idle meanwhile)
+WORKERS ?= 3
 test: check
 	@deploy/debian-packages mosquitto influxdb chromium fonts-liberation mbpoll faketime
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -8,8 +8,15 @@ from hypothesis import HealthCheck, settings
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
+SYSTEM = Path(__file__).parent / "system"
+
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no worker is left alone with one of them in the end."""
+    items.sort(key=lambda item: not item.path.is_relative_to(SYSTEM))
 
 
 @pytest.fixture(scope="session")
