@@ -13,12 +13,13 @@ from pathlib import Path
 from tests.soak.child import ROOT
 from tests.soak.disk import PRIVATE
 from tests.soak.faults import Fault, Storm
-from tests.soak.memory import Memory
+from tests.soak.memory import WARM_S, Memory
 from tests.soak.verdict import Verdict, at_rest, drained, farewell, judge
 from tests.soak.works import Works, working
 
 LONG_S = 1_200
-"""In a run of at least this length one process of each kind is spared after the first quarter, to see its memory."""
+"""In a run of at least this length one process of each kind is spared from before the end of the first quarter on, to
+see its memory: by then it is warm."""
 SPARED = {"edge-b", "ingest-2", "api"}
 MOST_MB_PER_H = 5.0
 
@@ -41,7 +42,7 @@ async def soak(
         watch = asyncio.create_task(memory.watch(), name="memory")
 
         def spared(fault: Fault) -> bool:
-            late = seconds >= LONG_S and works.seconds() - begun > seconds / 4
+            late = seconds >= LONG_S and works.seconds() - begun > seconds / 4 - WARM_S
             return late and fault.kind.startswith("kill") and bool(fault.parts & SPARED)
 
         storm = Storm(works, seed, kinds=kinds, spared=spared)

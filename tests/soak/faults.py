@@ -342,13 +342,15 @@ class Storm:
         while time.monotonic() < deadline:
             await asyncio.sleep(min(pauses.expovariate(1 / pause_s), 4 * pause_s))
             self._raise_what_failed()
+            next_ones = deque(each for each in next_ones if not self._spared(each))
             while len(next_ones) < AHEAD:
-                next_ones.append(next(plan))
+                if not self._spared(fault := next(plan)):
+                    next_ones.append(fault)
             left_s = deadline - time.monotonic()
-            fault = next((each for each in next_ones if self._may_strike(each, left_s)), None)
-            if fault is not None:
-                next_ones.remove(fault)
-                self._strike(fault)
+            ready = next((each for each in next_ones if self._may_strike(each, left_s)), None)
+            if ready is not None:
+                next_ones.remove(ready)
+                self._strike(ready)
         while self._running:
             await asyncio.wait(self._running)
             self._raise_what_failed()
@@ -364,7 +366,7 @@ class Storm:
             yield rng.choices(self._all, weights)[0]
 
     def _may_strike(self, fault: Fault, left_s: float) -> bool:
-        return not fault.parts & self._held and fault.lasts_s < left_s + LATE_S and not self._spared(fault)
+        return not fault.parts & self._held and fault.lasts_s < left_s + LATE_S
 
     def _strike(self, fault: Fault) -> None:
         self.count += 1
