@@ -42,6 +42,11 @@ class Measurement(StrEnum):
     """Append-only history of changed facts."""
     LEDGER = "ledger"
     """What agents and the ingest service account for."""
+    GRAINS = "grains"
+    """For readers that choose a measurement of facts by the length of a range: each point is stamped at the longest
+    range, in milliseconds, for which it holds."""
+    SITES = "sites"
+    """What a reader must know of a site to cut its days; stamped at the epoch, so that there is one point of each."""
 
 
 class Grain(StrEnum):
@@ -85,6 +90,8 @@ TAG_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     Measurement.KPI_PUBLISHED: (*LEVELS, SHIFT),
     Measurement.REVISIONS: (*LEVELS, SHIFT),
     Measurement.LEDGER: (AGENT, OUTBOX),
+    Measurement.GRAINS: ("enterprise",),
+    Measurement.SITES: ("enterprise", "site"),
 }
 """Measurement -> its tag keys, all of them on every point. Frozen: some stores never let them change."""
 
@@ -152,6 +159,11 @@ LEDGER_HEARD: Final = "heard_t"
 """The same of its last message with samples."""
 LEDGER_MOVED: Final = "moved_t"
 """When ``confirmed`` was last seen to grow: a receipt had arrived."""
+GRAIN_SOURCE: Final = "measurement_text"
+GRAIN_BUCKET: Final = "bucket_text"
+"""Length of the stretches to show, as InfluxQL writes it."""
+SITE_TIMEZONE: Final = "timezone_text"
+"""IANA zone."""
 NOBODY: Final = "-"
 """Agent of what belongs to no agent of the plant; no agent can have this id."""
 
@@ -204,6 +216,8 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.LEDGER: frozenset(
         {LEDGER_OLDEST, LEDGER_TOLD, LEDGER_HEARD, LEDGER_MOVED, *(field.name for field in fields(AgentLedger))}
     ),
+    Measurement.GRAINS: frozenset({GRAIN_SOURCE, GRAIN_BUCKET}),
+    Measurement.SITES: frozenset({SITE_TIMEZONE}),
 }
 """Measurement -> its fields; None where any well-formed name is one."""
 

@@ -1,0 +1,15 @@
+"""The boards, one file each, in the order in which an engineer asks."""
+
+from collections.abc import Callable
+from typing import Final
+
+from dashboards.board import Board
+from dashboards.boards import overview
+from shopfloor.plant import Plant
+
+_BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (overview.board,)
+
+
+def boards_of(plant: Plant) -> tuple[Board, ...]:
+    """Every board of a plant."""
+    return tuple(board(plant) for board in _BOARDS)

@@ -1,0 +1,190 @@
+"""One function per kind of panel, with the settings that all panels of a kind share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from dashboards.board import Kind, Link, Override, Panel, Shape, Step, Target
+from dashboards.theme import plain
+
+_LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend": True}
+_NO_LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend": False}
+_TOOLTIP: Final = {"mode": "multi", "sort": "desc"}
+_LAST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+_ROWS: Final = {"calcs": [], "fields": "", "values": True}
+
+
+def stat(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
+    """One number or a few, large."""
+    return Panel(
+        text=text,
+        kind=Kind.STAT,
+        unit=unit,
+        targets=targets,
+        steps=tuple(steps) or plain(),
+        options={
+            "reduceOptions": _LAST,
+            "colorMode": "value",
+            "graphMode": "none",
+            "textMode": "auto",
+            "justifyMode": "auto",
+            "orientation": "auto",
+        },
+        **{"width": 4, "height": 4, **more},
+    )
+
+
+def gauge(text: str, unit: str, *targets: Target, steps: Sequence[Step], **more: Any) -> Panel:
+    """A number on its scale."""
+    return Panel(
+        text=text,
+        kind=Kind.GAUGE,
+        unit=unit,
+        targets=targets,
+        steps=tuple(steps),
+        options={"reduceOptions": _LAST, "showThresholdLabels": False, "showThresholdMarkers": True},
+        **{"width": 4, "height": 6, "low": 0.0, "high": 1.0, **more},
+    )
+
+
+def lines(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
+    """Values over time; a gap in the data is a gap in the line."""
+    return _time_series(text, unit, targets, steps, {"drawStyle": "line", "fillOpacity": 0, "lineWidth": 2}, more)
+
+
+def bars(
+    text: str, unit: str, *targets: Target, stacked: bool = False, steps: Sequence[Step] = (), **more: Any
+) -> Panel:
+    """Values of stretches of time."""
+    look = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "barAlignment": 1}
+    look |= {"stacking": {"mode": "normal" if stacked else "none", "group": "A"}}
+    return _time_series(text, unit, targets, steps, look, more)
+
+
+def _time_series(
+    text: str,
+    unit: str,
+    targets: Sequence[Target],
+    steps: Sequence[Step],
+    look: Mapping[str, Any],
+    more: Mapping[str, Any],
+) -> Panel:
+    shared = {"spanNulls": False, "showPoints": "auto", "pointSize": 4, "axisSoftMin": 0}
+    custom = {**shared, **look, **more.get("custom", {})}
+    rest = {name: value for name, value in more.items() if name != "custom"}
+    return Panel(
+        text=text,
+        kind=Kind.TIME_SERIES,
+        unit=unit,
+        targets=tuple(targets),
+        steps=tuple(steps),
+        custom=custom,
+        options={"legend": _LEGEND, "tooltip": _TOOLTIP},
+        **{"width": 12, "height": 8, **rest},
+    )
+
+
+def ranking(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
+    """Horizontal bars, one a row of the answer: a Pareto or a comparison."""
+    return Panel(
+        text=text,
+        kind=Kind.BAR_GAUGE,
+        unit=unit,
+        targets=targets,
+        steps=tuple(steps) or plain(),
+        options={
+            "reduceOptions": {**_ROWS, "limit": 25},
+            "orientation": "horizontal",
+            "displayMode": "basic",
+            "showUnfilled": True,
+            "valueMode": "color",
+        },
+        **{"width": 12, "height": 8, "low": 0.0, **more},
+    )
+
+
+def columns(text: str, unit: str, *targets: Target, x: str, steps: Sequence[Step] = (), **more: Any) -> Panel:
+    """Columns by name instead of time; ``x`` is the field that names them."""
+    return Panel(
+        text=text,
+        kind=Kind.BAR_CHART,
+        unit=unit,
+        targets=targets,
+        steps=tuple(steps) or plain(),
+        custom={"fillOpacity": 80, "lineWidth": 0},
+        options={
+            "xField": x,
+            "orientation": "auto",
+            "showValue": "auto",
+            "stacking": "none",
+            "barWidth": 0.8,
+            "groupWidth": 0.8,
+            "legend": _NO_LEGEND,
+            "tooltip": _TOOLTIP,
+        },
+        **{"width": 12, "height": 8, **more},
+    )
+
+
+def table(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
+    """Rows of an answer; several queries are joined on the tags that they share."""
+    assert all(target.shape is Shape.TABLE for target in targets)
+    joined: list[Mapping[str, Any]] = [{"id": "merge", "options": {}}] if len(targets) > 1 else []
+    # a merged record has no time of its own, and an unequal one would keep rows apart
+    hidden = {"id": "filterFieldsByName", "options": {"exclude": {"names": ["Time"]}}}
+    transformations = more.pop("transformations", ([] if more.pop("timed", False) else [hidden]) + joined)
+    return Panel(
+        text=text,
+        kind=Kind.TABLE,
+        unit=unit,
+        targets=targets,
+        steps=tuple(steps) or plain(),
+        custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False},
+        options={"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "fields": ""}},
+        transformations=tuple(transformations),
+        **{"width": 24, "height": 8, **more},
+    )
+
+
+def timeline(text: str, *targets: Target, mappings: Sequence[Mapping[str, Any]], **more: Any) -> Panel:
+    """States over time, one line a unit; where nothing is known there is a gap."""
+    return Panel(
+        text=text,
+        kind=Kind.STATE_TIMELINE,
+        unit="text",
+        targets=targets,
+        steps=plain(),
+        mappings=tuple(mappings),
+        custom={"fillOpacity": 90, "lineWidth": 0, "spanNulls": False},
+        options={
+            "mergeValues": True,
+            "showValue": "never",
+            "alignValue": "left",
+            "rowHeight": 0.85,
+            "legend": _LEGEND,
+            "tooltip": {"mode": "single", "sort": "none"},
+        },
+        **{"width": 24, "height": 8, **more},
+    )
+
+
+def note(text: str, *, width: int = 24, height: int = 3) -> Panel:
+    """Words alone: the catalogue's ``<text>.body``, in Markdown."""
+    return Panel(
+        text=text,
+        kind=Kind.TEXT,
+        unit="text",
+        width=width,
+        height=height,
+        options={"mode": "markdown", "content": f"{text}.body"},
+    )
+
+
+def named(field: str, **properties: Any) -> Override:
+    """Settings of one field: ``unit`` in our words, ``decimals``, ``title`` (a text id), ``width``, ``steps``, ``color``,
+    ``link`` to a board, ``mappings``, ``cell`` (how a table shows it)."""
+    return Override(field=field, properties=properties)
+
+
+def linked(board: str, **variables: str) -> Link:
+    """To another board with the same range."""
+    return Link(board, variables)

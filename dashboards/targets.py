@@ -1,0 +1,39 @@
+"""Queries as targets of panels: a KPI, a sum, what was published, where the series of an answer get their names."""
+
+from typing import Final
+
+from dashboards import queries
+from dashboards.board import Shape, Target
+from dashboards.queries import Slice
+from kpi.evaluation.formulas import RATED
+from shopfloor.plant import Plant
+
+UNIT_ALIAS: Final = "$tag_work_unit"
+"""Series named by their unit."""
+
+
+def kpi(
+    plant: Plant, name: str, of: Slice | None = None, *, alias: str | None = None, shape: Shape = Shape.SERIES
+) -> Target:
+    """A KPI over a slice, the whole range unless the slice says otherwise; its series has the KPI's name by default."""
+    of = of or Slice()
+    if name in RATED:
+        of = of.but(queries.rated(plant))
+    query = queries.kpi(name, of)
+    return Target(
+        query=query, shape=shape, alias=f"kpi:{name}" if alias is None else alias, kpi=None if of.every else name
+    )
+
+
+def total(
+    column: str, of: Slice | None = None, *, alias: str, factor: float = 1.0, shape: Shape = Shape.SERIES
+) -> Target:
+    """A column of the additive record summed over a slice."""
+    return Target(query=queries.total(column, of or Slice(), factor=factor), shape=shape, alias=alias)
+
+
+def element(
+    name: str, of: Slice | None = None, *, alias: str, factor: float = 1.0, shape: Shape = Shape.SERIES
+) -> Target:
+    """A sum of columns, as ``planned_busy_s``, over a slice."""
+    return Target(query=queries.element(name, of or Slice(), factor=factor), shape=shape, alias=alias)

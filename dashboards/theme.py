@@ -1,0 +1,121 @@
+"""One look for all boards: colours of time categories, Grafana's unit for each of ours, thresholds, value mappings."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dashboards.board import Label, Step
+from shopfloor.machine_state import TimeCategory
+from shopfloor.plant import Labels, Plant, StateMap
+
+GOOD: Final = "#4f9d69"
+WARNING: Final = "#d9962b"
+BAD: Final = "#c4162a"
+CALM: Final = "#8a97a0"
+INK: Final = "#5b7c99"
+SECOND: Final = "#8f6fa8"
+
+CATEGORY_COLORS: Final[Mapping[TimeCategory, str]] = {
+    TimeCategory.RUNNING: GOOD,
+    TimeCategory.SETUP: "#6f7fa0",
+    TimeCategory.STARVED: "#e0b400",
+    TimeCategory.BLOCKED: "#d9962b",
+    TimeCategory.NO_ORDER: "#b7a57a",
+    TimeCategory.UNPLANNED_STOP: BAD,
+    TimeCategory.MICRO_STOP: "#e8833a",
+    TimeCategory.PLANNED_STOP: "#7fb2d0",
+    TimeCategory.NOT_SCHEDULED: "#c9d1d6",
+    TimeCategory.UNKNOWN: "#9b59b6",
+}
+"""Calm for what was planned, warm for what is lost, violet for what nobody knows."""
+
+UNITS: Final[Mapping[str, str]] = {
+    "ratio": "percentunit",
+    "1": "none",
+    "count": "short",
+    "piece": "short",
+    "quantity": "short",
+    "quantity/h": "short",
+    "s": "s",
+    "ms": "ms",
+    "h": "h",
+    "min": "m",
+    "kW": "kwatt",
+    "kWh": "kwatth",
+    "kvarh": "kvoltampreact",
+    "kWh/t": "none",
+    "kWh/quantity": "none",
+    "kg": "masskg",
+    "kg/t": "none",
+    "currency": "none",
+    "°C": "celsius",
+    "bar": "pressurebar",
+    "A": "amp",
+    "V": "volt",
+    "Hz": "hertz",
+    "1/min": "rotrpm",
+    "time": "dateTimeAsIso",
+    "ago": "dateTimeFromNow",
+    "text": "string",
+    "bytes": "bytes",
+}
+"""Our unit -> Grafana's. What Grafana has no word for is a plain number, and the panel's title names the unit."""
+
+
+def rising(warning: float, good: float) -> tuple[Step, ...]:
+    """More is better: red below ``warning``, amber below ``good``."""
+    return Step(None, BAD), Step(warning, WARNING), Step(good, GOOD)
+
+
+def falling(warning: float, bad: float) -> tuple[Step, ...]:
+    """Less is better: amber from ``warning``, red from ``bad``."""
+    return Step(None, GOOD), Step(warning, WARNING), Step(bad, BAD)
+
+
+def plain(color: str = INK) -> tuple[Step, ...]:
+    """One colour for every value."""
+    return (Step(None, color),)
+
+
+COVERAGE: Final = rising(0.8, 0.98)
+"""How much of planned busy time is known."""
+AGE_MS: Final = falling(60_000, 300_000)
+"""Age of the newest sample."""
+
+
+def category_mapping() -> Mapping[str, Any]:
+    """Time categories by their own words."""
+    return _mapping({category.value: category for category in TimeCategory})
+
+
+def state_mapping(states: StateMap) -> Mapping[str, Any]:
+    """State codes by the category that the plant file gives them; a transition keeps its code."""
+    return _mapping({str(code): category for code, category in states.items() if category is not None})
+
+
+def _mapping(categories: Mapping[str, TimeCategory]) -> Mapping[str, Any]:
+    return {
+        "type": "value",
+        "options": {
+            value: {"text": f"category.{category}", "color": CATEGORY_COLORS[category], "index": at}
+            for at, (value, category) in enumerate(categories.items())
+        },
+    }
+
+
+def names_of(plant: Plant) -> Mapping[str, Any]:
+    """Ids of units, lines, areas and sites by the names that the plant file gives them."""
+    names: dict[str, Labels] = {}
+    for site in plant.sites:
+        names[site.id] = site.name
+        for area in site.areas:
+            names[area.id] = area.name
+            names.update((center.id, center.name) for center in area.work_centers)
+    names.update((unit.path.work_unit, unit.name) for unit in plant.units.values())
+    return {
+        "type": "value",
+        "options": {
+            name: {"text": Label(labels, name), "index": at}
+            for at, (name, labels) in enumerate(names.items())
+            if labels
+        },
+    }

@@ -1,0 +1,49 @@
+"""The choices at the head of boards: site, line, unit, shift, and the hidden ones that follow from them and the range."""
+
+from typing import Final
+
+from dashboards.board import Variable
+from dashboards.queries import CHOICES, choice
+from historian import schema
+from historian.influxql import identifier
+from historian.schema import Measurement
+
+
+def _values(tag: str, *within: str) -> str:
+    chosen = " AND ".join(choice(each) for each in within)
+    where = f" WHERE {chosen}" if within else ""
+    return f"SHOW TAG VALUES FROM {identifier(Measurement.FACTS_SHIFT)} WITH KEY = {identifier(tag)}{where}"
+
+
+SITE: Final = Variable(name=CHOICES["site"], query=_values("site"), multi=True)
+LINE: Final = Variable(name=CHOICES["work_center"], query=_values("work_center", "site"), multi=True)
+UNIT: Final = Variable(name=CHOICES["work_unit"], query=_values("work_unit", "site", "work_center"), multi=True)
+SHIFT: Final = Variable(name=CHOICES[schema.SHIFT], query=_values(schema.SHIFT, "site", "work_center"), multi=True)
+
+
+def _by_range(name: str, field: str, fallback: str) -> Variable:
+    """A field of the lookup of grains: its point stands at the longest range for which it holds."""
+    query = (
+        f"SELECT first({identifier(field)}) FROM {identifier(Measurement.GRAINS)}"
+        " WHERE time >= ${__to}ms - ${__from}ms"
+    )
+    return Variable(name=name, query=query, all=False, hidden=True, by_range=True, fallback=fallback)
+
+
+GRAIN: Final = _by_range("grain", schema.GRAIN_SOURCE, Measurement.FACTS_HOUR)
+BUCKET: Final = _by_range("bucket", schema.GRAIN_BUCKET, "1h")
+ZONE: Final = Variable(
+    name="tz",
+    query=(
+        f"SELECT last({identifier(schema.SITE_TIMEZONE)}) FROM {identifier(Measurement.SITES)}"
+        f" WHERE time >= 0 AND {choice('site')}"
+    ),
+    all=False,
+    hidden=True,
+    fallback="UTC",
+)
+HIDDEN: Final = (GRAIN, BUCKET, ZONE)
+PLACES: Final = (SITE, LINE, UNIT)
+"""What most boards let choose."""
+
+__all__ = ["BUCKET", "GRAIN", "HIDDEN", "LINE", "PLACES", "SHIFT", "SITE", "UNIT", "ZONE"]

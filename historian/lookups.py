@@ -1,0 +1,36 @@
+"""Points that tell readers without our code how to read the others: which grain suits a range, where a day begins.
+
+Beside the road registers -> samples -> messages -> points -> facts -> KPIs -> panels. Written by whoever serves the
+plant, at its start, always at the same times: once or a hundred times is the same.
+"""
+
+from typing import Final
+
+from historian import schema
+from historian.point import Point
+from historian.schema import Grain, Measurement
+from shopfloor.instant import HOUR
+from shopfloor.plant import Plant
+
+DAY: Final = 24 * HOUR
+GRAINS: Final = (
+    (6 * HOUR, Grain.MINUTE, "5m"),
+    (4 * DAY, Grain.HOUR, "1h"),
+    (100 * DAY, Grain.SHIFT, "1d"),
+    (100 * 365 * DAY, Grain.SHIFT, "7d"),
+)
+"""(longest range, grain, length of the stretches to show), from short to long."""
+
+
+def lookup_points(plant: Plant) -> list[Point]:
+    """The points of ``grains`` and ``sites`` for a plant."""
+    enterprise = {"enterprise": plant.enterprise}
+    grains = (
+        Point(Measurement.GRAINS, enterprise, longest, {schema.GRAIN_SOURCE: grain.value, schema.GRAIN_BUCKET: bucket})
+        for longest, grain, bucket in GRAINS
+    )
+    sites = (
+        Point(Measurement.SITES, {**enterprise, "site": site.id}, 0, {schema.SITE_TIMEZONE: site.timezone})
+        for site in plant.sites
+    )
+    return [*grains, *sites]
