@@ -127,7 +127,8 @@ def columns(text: str, unit: str, *targets: Target, x: str, steps: Sequence[Step
 
 def table(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
     """Rows of an answer; several queries are joined on the tags that they share."""
-    assert all(target.shape is Shape.TABLE for target in targets)
+    if any(target.shape is not Shape.TABLE for target in targets):
+        raise ValueError(f"{text}: a table needs answers of the shape of a table")
     joined: list[Mapping[str, Any]] = [{"id": "merge", "options": {}}] if len(targets) > 1 else []
     # a merged record has no time of its own, and an unequal one would keep rows apart
     hidden = {"id": "filterFieldsByName", "options": {"exclude": {"names": ["Time"]}}}
@@ -180,8 +181,11 @@ def note(text: str, *, width: int = 24, height: int = 3) -> Panel:
 
 
 def named(field: str, **properties: Any) -> Override:
-    """Settings of one field: ``unit`` in our words, ``decimals``, ``title`` (a text id), ``width``, ``steps``, ``color``,
-    ``link`` to a board, ``mappings``, ``cell`` (how a table shows it)."""
+    """Settings of one field.
+
+    ``unit`` in our words, ``decimals``, ``title`` (a text id), ``width``, ``steps``, ``color``, ``link`` to a board,
+    ``mappings``, ``cell`` (how a table shows it); any other is Grafana's, with ``__`` for a dot.
+    """
     return Override(field=field, properties=properties)
 
 

@@ -1,7 +1,7 @@
 """What boards ask, as InfluxQL, built from the schema's names and from the formulas that the KPI API computes with.
 
-Between points and panels on registers -> samples -> messages -> points -> facts -> KPIs -> panels. InfluxQL alone, since
-it is what 1.x, 2.x and 3.x share. Four things of it decide the shape of every query here:
+Between points and panels on registers -> samples -> messages -> points -> facts -> KPIs -> panels. InfluxQL alone, as
+1.x, 2.x and 3.x share it. Four things of it decide the shape of every query here:
 
 - a quotient with a zero below reads 0, so quotients stand outside a subquery and keep only rows with something below;
 - a sum with a field that no point has is null, and facts are sparse, so every column is summed in a subquery of its own

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any, Final
 
 from dashboards.board import COLUMNS, Board, Kind, Label, Link, Override, Panel, Row, Step, Target, Variable
@@ -165,9 +166,7 @@ def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
         "description": about,
         "gridPos": place,
         "datasource": _SOURCE,
-        "targets": [
-            _target(target, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[at], words) for at, target in enumerate(panel.targets)
-        ],
+        "targets": [_target(target, ascii_uppercase[at], words) for at, target in enumerate(panel.targets)],
         "fieldConfig": {
             "defaults": _defaults(panel, words),
             "overrides": [_override(override, words) for override in panel.overrides],

@@ -1,4 +1,4 @@
-"""The choices at the head of boards: site, line, unit, shift, and the hidden ones that follow from them and the range."""
+"""The choices at the head of boards: site, line, unit, shift, and the hidden ones that follow from them."""
 
 from typing import Final
 
