@@ -159,6 +159,10 @@ LEDGER_HEARD: Final = "heard_t"
 """The same of its last message with samples."""
 LEDGER_MOVED: Final = "moved_t"
 """When ``confirmed`` was last seen to grow: a receipt had arrived."""
+LEDGER_CLOCK: Final = "clock_trusted"
+"""1 while the agent knows the time, 0 until then and after its clock was set."""
+LEDGER_HEALTH: Final = ("jumps", "undated", "quarantined", "set_aside", "outbox_bytes")
+"""What else an agent says of itself, as in its state message."""
 GRAIN_SOURCE: Final = "measurement_text"
 GRAIN_BUCKET: Final = "bucket_text"
 """Length of the stretches to show, as InfluxQL writes it."""
@@ -214,7 +218,8 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.KPI_PUBLISHED: None,
     Measurement.REVISIONS: _REVISION_FIELDS,
     Measurement.LEDGER: frozenset(
-        {LEDGER_OLDEST, LEDGER_TOLD, LEDGER_HEARD, LEDGER_MOVED, *(field.name for field in fields(AgentLedger))}
+        {LEDGER_OLDEST, LEDGER_TOLD, LEDGER_HEARD, LEDGER_MOVED, LEDGER_CLOCK, *LEDGER_HEALTH}
+        | {field.name for field in fields(AgentLedger)}
     ),
     Measurement.GRAINS: frozenset({GRAIN_SOURCE, GRAIN_BUCKET}),
     Measurement.SITES: frozenset({SITE_TIMEZONE}),

@@ -8,10 +8,11 @@ from typing import Any, Final
 from historian.historian import Historian
 from historian.point import Point, Query
 from historian.records import dead_letters_point, edge_ledger_point, unit_query
-from historian.schema import AGENT, LEDGER_OLDEST, OUTBOX, Measurement
+from historian.schema import AGENT, LEDGER_CLOCK, LEDGER_HEALTH, LEDGER_OLDEST, OUTBOX, Measurement
 from ingest.dead_letters import Tally
 from ingest.mapping import Source
 from messaging.agent_state import AgentState
+from shopfloor.clock import Trust
 from shopfloor.instant import MINUTE, Instant, floor_to
 from shopfloor.plant import Plant
 
@@ -68,6 +69,8 @@ class AgentReports:
         if len(self._confirmed) > _REMEMBERED:
             self._confirmed.popitem(last=False)
         counts = {name: getattr(told.ledger, name) for name in _EDGE}
+        counts |= {name: getattr(told, name) for name in LEDGER_HEALTH}
+        counts[LEDGER_CLOCK] = int(told.clock is Trust.SYNCED)
         minute = floor_to(now, MINUTE)
         self._points[source] = edge_ledger_point(*source, minute, counts, told=None if kept else now, moved=moved)
 
