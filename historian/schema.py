@@ -37,7 +37,15 @@ class Measurement(StrEnum):
     STATEMENTS = "statements"
     """What people said."""
     KPI_PUBLISHED = "kpi_published"
-    """KPIs per unit and shift for readers that cannot compute them; never an input."""
+    """KPIs per unit or place, by shift and by production day, for readers that cannot compute them; never an input."""
+    CAPABILITY = "capability"
+    """Capability of a measured characteristic per unit and shift. Published like the KPIs."""
+    CHART_POINTS = "chart_points"
+    """The points of its control charts, each with its lines, stamped where its last reading is. Published."""
+    ENERGY_PUBLISHED = "energy_published"
+    """Energy, cost, baseline and bill per unit or place, by day and by month. Published."""
+    SCORECARDS = "scorecards"
+    """What a guideline's metrics come to per site and local day. Published."""
     REVISIONS = "revisions"
     """Append-only history of changed facts."""
     LEDGER = "ledger"
@@ -72,6 +80,17 @@ CATEGORY: Final = "category"
 REASON: Final = "reason"
 AGENT: Final = "agent"
 OUTBOX: Final = "outbox"
+CHARACTERISTIC: Final = "characteristic"
+"""The tag of a unit's device that is measured."""
+STATISTIC: Final = "statistic"
+"""What the points of a control chart are: mean, range, deviation, individual, moving_range."""
+PERIOD: Final = "period"
+"""``day`` or ``month``."""
+GUIDELINE: Final = "guideline"
+METRIC: Final = "metric"
+WHOLE: Final = "-"
+"""Published: the tag of each level below a place (a line's ``work_unit``, the enterprise's ``site`` ...), and the
+``shift`` of a whole production day. No id can be this."""
 
 TAG_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     Measurement.SAMPLES: LEVELS,
@@ -83,6 +102,10 @@ TAG_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     Measurement.STOPS: LEVELS,
     Measurement.STATEMENTS: LEVELS,
     Measurement.KPI_PUBLISHED: (*LEVELS, SHIFT),
+    Measurement.CAPABILITY: (*LEVELS, SHIFT, CHARACTERISTIC),
+    Measurement.CHART_POINTS: (*LEVELS, CHARACTERISTIC, STATISTIC),
+    Measurement.ENERGY_PUBLISHED: (*LEVELS, PERIOD),
+    Measurement.SCORECARDS: ("enterprise", "site", GUIDELINE, METRIC),
     Measurement.REVISIONS: (*LEVELS, SHIFT),
     Measurement.LEDGER: (AGENT, OUTBOX),
 }
@@ -155,6 +178,62 @@ LEDGER_MOVED: Final = "moved_t"
 NOBODY: Final = "-"
 """Agent of what belongs to no agent of the plant; no agent can have this id."""
 
+CURRENT: Final = "current"
+"""Published points: 1 on what holds, 0 on what was replaced or is no more. Readers ask ``WHERE "current" = 1``."""
+PUBLISHED: Final = frozenset(
+    {
+        Measurement.KPI_PUBLISHED,
+        Measurement.CAPABILITY,
+        Measurement.CHART_POINTS,
+        Measurement.ENERGY_PUBLISHED,
+        Measurement.SCORECARDS,
+    }
+)
+"""What is written for readers that cannot compute. Nothing is ever derived from it."""
+
+PERIOD_START: Final = "start"
+"""Published: first instant (ms) of the window that was evaluated."""
+PERIOD_UNTIL: Final = "until"
+"""Its end (ms, exclusive): that of the period, or of the last whole minute while the period runs."""
+FINAL: Final = "final"
+"""1 when nothing can change the numbers any more without a revision, else 0."""
+REVISION: Final = "revision"
+"""How often the past of the window was changed after it was first derived."""
+SIGNED: Final = "signed"
+"""1 when somebody vouched for the shift, else 0."""
+COVERAGE: Final = "coverage"
+"""Known share of planned busy time; a meter's: of the time."""
+FLAGS: Final = "flags_text"
+"""Ids of ``kpi.evaluation.flags``, separated by commas; empty text when there are none."""
+TARGET: Final = "target_"
+"""Prefix of the targets of the unit or place, e.g. ``target_oee``. The KPIs have their own ids: ``oee_index``."""
+SUM: Final = "sum_"
+"""Prefix of the merged record behind the KPIs, e.g. ``sum_good``, ``sum_planned_busy_s``. 0 is nothing."""
+
+CHART_VALUE: Final = "value"
+CHART_CENTRE: Final = "centre"
+CHART_LOWER: Final = "lower"
+CHART_UPPER: Final = "upper"
+CHART_RULE: Final = "rule"
+"""Lowest of Nelson's rules that the point completes; 0 when none."""
+CHART_ALARM: Final = "alarm"
+"""1 when it completes a rule of the alarm set (1, 2, 5; of a chart of spread: beyond a limit), else 0."""
+CHART_SHIFT_START: Final = "shift_start"
+"""Instant (ms) of the shift whose values the lines were computed from: the time of its ``capability`` point."""
+
+SCORE_VALUE: Final = "value"
+"""In the metric's own unit."""
+SCORE: Final = "score"
+"""In the guideline's own scale."""
+SCORE_LEVEL: Final = "level"
+SCORE_WEIGHT: Final = "weight"
+SCORE_TARGET: Final = "target"
+SCORE_BASELINE: Final = "baseline"
+SCORE_MISSING: Final = "missing_text"
+"""What is missing to compute it; empty text when nothing is."""
+SCORE_PROVENANCE: Final = "provenance_text"
+"""Where metric and thresholds come from, and how far to trust them."""
+
 
 def _fact_fields() -> Iterator[str]:
     for column in COLUMNS.values():
@@ -190,6 +269,81 @@ _STATEMENT_FIELDS = frozenset(
     }
 )
 
+_WINDOW_FIELDS = frozenset({CURRENT, PERIOD_START, PERIOD_UNTIL, FINAL, REVISION, COVERAGE, FLAGS})
+
+CAPABILITY_NUMBERS: Final = (
+    "n",
+    "subgroups",
+    "mean",
+    "sigma_within",
+    "sigma_overall",
+    "xbar_lower",
+    "xbar_upper",
+    "cp",
+    "cpk",
+    "cpu",
+    "cpl",
+    "pp",
+    "ppk",
+    "ppu",
+    "ppl",
+    "cpm",
+    "cpm_overall",
+    "k",
+)
+"""As ``kpi.capability`` names them; absent where undefined."""
+CAPABILITY_LIMITS: Final = ("lsl", "usl", "target")
+"""From the plant file; absent where open."""
+CAPABILITY_READINGS: Final = "readings"
+CAPABILITY_SUBGROUP: Final = "subgroup"
+CAPABILITY_POINTS: Final = "points"
+"""Points on the chart of location."""
+CAPABILITY_ALARMS: Final = "alarms"
+"""Points of both charts that complete a rule of the alarm set."""
+CAPABILITY_NELSON: Final = "nelson_"
+"""Prefix of the number of points on the chart of location that complete each of Nelson's rules, ``nelson_1`` to 8."""
+CAPABILITY_UNIT: Final = "unit_text"
+"""What the characteristic is measured in; empty text where that is not known."""
+
+ENERGY_NUMBERS: Final = (
+    "energy_kwh",
+    "unattributed_kwh",
+    "peak_kwh",
+    "off_peak_kwh",
+    "peak_share",
+    "cost",
+    "peak_cost",
+    "off_peak_cost",
+    "carbon_kg",
+    "idle_kwh",
+    "idle_share",
+    "reactive_kvarh",
+    "power_factor",
+    "demand_max_kw",
+    "demand_max_kw_at",
+    "kwh_per_good",
+    "kwh_per_ton",
+    "cost_per_good",
+    "carbon_kg_per_ton",
+)
+"""As the KPI API's ``energy`` names them; absent where undefined."""
+BASELINE_NUMBERS: Final = ("driver_quantity", "expected_kwh", "saving_kwh", "enpi", "cusum_kwh")
+"""Against the unit's baseline; ``cusum_kwh`` runs from the first day of the local year. Absent without a baseline."""
+BILL_NUMBERS: Final = (
+    "bill_energy_cost",
+    "bill_reactive_cost",
+    "bill_excess_kvarh",
+    "bill_free_kvarh",
+    "bill_load_hours",
+    "bill_minimum",
+    "bill_minimum_applies",
+    "bill_total",
+)
+"""Of a calendar month, so far; absent on days."""
+ENERGY_CURRENCY: Final = "currency_text"
+ENERGY_DRIVER: Final = "driver_text"
+"""Column of the additive record that drives the energy of the baseline."""
+
 FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.SAMPLES: None,
     Measurement.DIRTY: frozenset({DIRTY_FROM, DIRTY_TO, DIRTY_DONE, DIRTY_CAUSE, DIRTY_WHO, IDENTITY}),
@@ -200,6 +354,20 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.STOPS: frozenset({STOP_END, STOP_CATEGORY, STOP_CODE, STOP_REASON, STOP_STATEMENT, STOP_FAILURE}),
     Measurement.STATEMENTS: _STATEMENT_FIELDS,
     Measurement.KPI_PUBLISHED: None,
+    Measurement.CAPABILITY: _WINDOW_FIELDS
+    | frozenset(CAPABILITY_NUMBERS + CAPABILITY_LIMITS)
+    | {CAPABILITY_READINGS, CAPABILITY_SUBGROUP, CAPABILITY_POINTS, CAPABILITY_ALARMS, CAPABILITY_UNIT}
+    | {f"{CAPABILITY_NELSON}{rule}" for rule in range(1, 9)},
+    Measurement.CHART_POINTS: frozenset(
+        {CURRENT, CHART_VALUE, CHART_CENTRE, CHART_LOWER, CHART_UPPER, CHART_RULE, CHART_ALARM, CHART_SHIFT_START}
+    ),
+    Measurement.ENERGY_PUBLISHED: _WINDOW_FIELDS
+    | frozenset(ENERGY_NUMBERS + BASELINE_NUMBERS + BILL_NUMBERS)
+    | {ENERGY_CURRENCY, ENERGY_DRIVER},
+    Measurement.SCORECARDS: frozenset(
+        {CURRENT, SCORE_VALUE, SCORE, SCORE_LEVEL, SCORE_WEIGHT, SCORE_TARGET, SCORE_BASELINE, COVERAGE}
+        | {SCORE_MISSING, SCORE_PROVENANCE}
+    ),
     Measurement.REVISIONS: _REVISION_FIELDS,
     Measurement.LEDGER: frozenset(
         {LEDGER_OLDEST, LEDGER_TOLD, LEDGER_HEARD, LEDGER_MOVED, *(field.name for field in fields(AgentLedger))}
