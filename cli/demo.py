@@ -15,6 +15,7 @@ from cli.demo_report import report
 from cli.demo_state import DemoState, alone_in
 from cli.live_table import LiveTable
 from cli.plants import load_plant, unit_plans
+from cli.published import publications
 from cli.replay_clock import ReplayClock
 from cli.signals import stop_on_signal
 from devices.library import load as load_template
@@ -236,6 +237,7 @@ async def _started(options: Options, plant: Plant, replay: MeterReplay | None) -
             access=broker.access_for(INGEST),
             dead_letters=options.data / "dead_letters.db",
             clock=wall,
+            teller=publications(plant, demo.historian, wall),
         )
         demo.store = Store(
             plant,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from cli.plants import load_plant, unit_plans
+from cli.published import publisher_of
 from cli.services import historian
 from historian.records import Revision
 from ingest import rederive as engine
@@ -48,6 +49,7 @@ def rederive(arguments: argparse.Namespace) -> int:
             SystemClock().now(),
             progress=_Progress(),
             dry_run=arguments.dry_run,
+            publisher=publisher_of(plant, store, SystemClock()),
         ):
             changed += len(found.shifts)
             for line in _lines(found, start):

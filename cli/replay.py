@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cli.plants import load_plant, unit_plans
+from cli.published import publisher_of
 from cli.replay_books import ReplayBooks
 from cli.replay_rows import RowReport, RowSpool, WrongHeader
 from cli.services import data_folder, historian
@@ -106,6 +107,7 @@ async def _derived(
         clock,
         watermark=lambda unit: owed[plant.agent_of(unit)],
         stored_watermark=lambda unit, before: owed[plant.agent_of(unit)],
+        publisher=publisher_of(plant, store, clock),
     )
     await engine.resume()
     engine.notify(dirty)

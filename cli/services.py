@@ -25,6 +25,7 @@ import msgspec
 from cli.causes import first_cause
 from cli.health import edge_page, ingest_page
 from cli.plants import load_plant, unit_plans
+from cli.published import publications
 from cli.signals import stop_on_signal
 from devices.library import load as load_template
 from edge_agent.agent import EdgeAgent, Endpoint
@@ -170,6 +171,7 @@ async def _ingest(plant: Plant, agents: list[str]) -> int:
             dead_letters=data_folder() / "dead_letters.db",
             clock=SystemClock(),
             shared=agents,
+            teller=publications(plant, store, SystemClock()),
         )
         print(f"ingest: ready to serve {', '.join(agents)}", flush=True)
         async with ingest_page(service, store):

@@ -69,6 +69,8 @@ class Origin(StrEnum):
     """A person's statement."""
     REDERIVE = "rederive"
     """Somebody asked for it: the plan changed."""
+    PUBLISH = "publish"
+    """Facts were changed by another process than the one that publishes: nothing is to be derived."""
     REPLAY = "replay"
     """New samples that another process than the unit's ingest stored: replayed dead letters."""
 
@@ -193,6 +195,8 @@ PUBLISHED: Final = frozenset(
 
 PERIOD_START: Final = "start"
 """Published: first instant (ms) of the window that was evaluated."""
+PERIOD_DAY: Final = "day"
+"""Local midnight (ms) of the production day to which the shift belongs."""
 PERIOD_UNTIL: Final = "until"
 """Its end (ms, exclusive): that of the period, or of the last whole minute while the period runs."""
 FINAL: Final = "final"

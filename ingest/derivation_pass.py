@@ -16,6 +16,7 @@ from historian.historian import Historian
 from historian.point import Point
 from historian.records import Dirty, dirty_point
 from historian.schema import Origin
+from ingest.publisher import Publisher, changes_of
 from ingest.revisions import Cause, Revisions
 from ingest.spans import Window, joined
 from ingest.unit_derivation import UnitDerivation
@@ -37,6 +38,8 @@ class Owed:
     derivation: UnitDerivation
     taken: list[Dirty]
     final_before: Instant | None
+    resumed: bool = False
+    """Whether an earlier process may have written facts of the intervals, and published nothing."""
     settled: bool = False
     """Whether its facts and the marks are stored."""
 
@@ -44,8 +47,17 @@ class Owed:
 class DerivationPass:
     """Derives what is owed. ``run`` raises Backpressure when the store takes nothing: the rest is not settled."""
 
-    def __init__(self, historian: Historian, enterprise: str, owed: Sequence[Owed], now: Instant) -> None:
+    def __init__(
+        self,
+        historian: Historian,
+        enterprise: str,
+        owed: Sequence[Owed],
+        now: Instant,
+        publisher: Publisher | None = None,
+    ) -> None:
+        """``publisher``: is told what changes, and publishes it before it is marked as done."""
         self._historian = historian
+        self._publisher = publisher
         self._enterprise = enterprise
         self.owed = owed
         self._now = now
@@ -89,6 +101,7 @@ class DerivationPass:
                 now=self._now,
             )
             derivation.statements.take_up(dirties)
+            self._owe(owed, cause, windows, dirties)
             for window in windows:
                 for number, part in enumerate(derivation.chunks(window)):
                     if self._stopped.is_set():
@@ -103,8 +116,10 @@ class DerivationPass:
         return True
 
     def _settle(self) -> None:
-        """Write what waits, then mark what was derived as done."""
+        """Write what waits, publish what follows from it, then mark what was derived as done."""
         self._flush()
+        if self._publisher is not None:
+            self._publisher.pay({each.derivation.unit for each in self._derived})
         done = [dirty for each in self._derived for dirty in each.taken]
         self._store([dirty_point(self._enterprise, replace(dirty, done=True)) for dirty in done])
         for each in self._derived:
@@ -116,6 +131,15 @@ class DerivationPass:
         self._store([point for _, points in waiting for point in points])
         for derivation, points in waiting:
             derivation.stored(points)
+            if self._publisher is not None:
+                self._publisher.owe(changes_of(points), {})
+
+    def _owe(self, owed: Owed, cause: Cause, windows: Sequence[Window], dirties: Sequence[Dirty]) -> None:
+        """What is owed whether or not a fact changes: sign-offs, charts, and what may have been written before."""
+        if self._publisher is not None:
+            unit, told = owed.derivation.unit, owed.resumed or not cause.is_late_data
+            fed = [(each.start, each.end) for each in dirties if each.origin in _SAMPLES]
+            self._publisher.owe({unit: windows} if told else {}, {unit: fed})
 
     def _store(self, points: list[Point]) -> None:
         while points:

@@ -16,7 +16,8 @@ from historian.historian import Historian
 from historian.records import Dirty
 from historian.schema import Origin
 from ingest.derivation_pass import DerivationPass, Owed
-from ingest.open_intervals import Elsewhere, left_behind
+from ingest.open_intervals import Elsewhere, left_behind, open_of
+from ingest.publisher import Publisher
 from ingest.unit_derivation import UnitDerivation
 from kpi.plan import UnitPlan
 from shopfloor.clock import Clock
@@ -52,6 +53,8 @@ class _Progress:
 
     pending: list[Dirty]
     final_before: Instant | None = None
+    resumed: bool = False
+    """Whether another process may have begun with what is pending."""
 
 
 class FactsEngine:
@@ -72,8 +75,12 @@ class FactsEngine:
         watermark: Callable[[str], Instant | None] = lambda unit: None,
         stored_watermark: Callable[[str, Instant | None], Instant | None] = lambda unit, before: None,
         pressed: Callable[[], bool] = lambda: False,
+        publisher: Publisher | None = None,
     ) -> None:
-        """``pressed`` tells whether samples wait to be stored."""
+        """``pressed`` tells whether samples wait to be stored. Without a ``publisher`` nothing is published."""
+        self._publisher = publisher
+        if publisher is not None:
+            publisher.take(plans)
         self._historian = historian
         self._enterprise = enterprise
         self._clock = clock
@@ -84,6 +91,7 @@ class FactsEngine:
         self._progress = {path: _Progress([]) for path in plans}
         self._elsewhere = Elsewhere(historian, enterprise)
         self._sweeps: dict[str, list[float]] = {}
+        self._notes: list[Dirty] = []
         self._passing = asyncio.Lock()
         self._under_way: DerivationPass | None = None
         self._work, self._idle, self._hurry = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -111,6 +119,9 @@ class FactsEngine:
             now = time.monotonic()
             self._sweeps[unit] = [now + later_s for later_s in SWEEPS_S]
             await self._take_up(unit)
+        async with self._passing:
+            if self._publisher is not None:
+                self._publisher.take(plans)
 
     async def leave(self, units: Iterable[str]) -> None:
         """Own these units no more; returns when nothing of them is being derived or written."""
@@ -121,13 +132,18 @@ class FactsEngine:
             for unit in gone & self._units.keys():
                 del self._units[unit], self._progress[unit]
                 self._sweeps.pop(unit, None)
+            if self._publisher is not None:
+                self._publisher.leave(gone)
 
     async def _take_up(self, unit: str) -> None:
+        if self._publisher is not None:
+            self._notes += await self._insist(lambda: open_of(self._historian, self._enterprise, unit, Origin.PUBLISH))
         found = await self._insist(lambda: left_behind(self._historian, self._enterprise, unit))
         since = min((dirty.stamp for dirty in found if dirty.origin is Origin.INGEST), default=None)
         final_before = await self._insist(lambda: self._stored_watermark(unit, since))
         if unit in self._progress:
             self._progress[unit].final_before = final_before
+            self._progress[unit].resumed = bool(found)
             self.notify(found)
 
     async def _insist(self, call: Callable[[], T]) -> T:
@@ -157,6 +173,7 @@ class FactsEngine:
             began = time.monotonic()
             units = self._owed() if due else self._urgent()
             busy_s, cpu_s = await self._pass(units)
+            busy_s = max(busy_s, await self._publish())
             if due:
                 spent_s = time.monotonic() - began
                 self._next_at = time.monotonic() + rest_s(spent_s, cpu_s, len(units), pressed=self._pressed())
@@ -188,6 +205,9 @@ class FactsEngine:
         try:
             found, others = await asyncio.to_thread(self._elsewhere.look, frozenset(self._units))
             found += await asyncio.to_thread(self._swept)
+            if self._publisher is not None:
+                noted = await asyncio.to_thread(self._elsewhere.notes, frozenset(self._units))
+                self._notes += [note for note in noted if note not in self._notes]
         except Backpressure as busy:
             self._note_delay(busy)
             return busy.retry_after_s
@@ -202,7 +222,9 @@ class FactsEngine:
         found: list[Dirty] = []
         for unit, due in list(self._sweeps.items()):
             if due and time.monotonic() >= due[0]:
-                found += left_behind(self._historian, self._enterprise, unit)
+                found += (left := left_behind(self._historian, self._enterprise, unit))
+                if left and unit in self._progress:
+                    self._progress[unit].resumed = True
                 due.pop(0)
         return found
 
@@ -227,23 +249,53 @@ class FactsEngine:
         for unit in units:
             progress = self._progress[unit]
             taken, progress.pending = progress.pending, []
-            owed.append(Owed(self._units[unit], taken, progress.final_before))
+            owed.append(Owed(self._units[unit], taken, progress.final_before, progress.resumed))
         marks = {each.derivation.unit: self._watermark(each.derivation.unit) for each in owed}
         retry_s = cpu_s = 0.0
         if owed:
-            self._under_way = work = DerivationPass(self._historian, self._enterprise, owed, self._clock.now())
-            retry_s = await self._in_thread(work)
+            self._under_way = work = DerivationPass(
+                self._historian, self._enterprise, owed, self._clock.now(), self._publisher
+            )
+            retry_s = await self._in_thread(work.run, work.stop)
             self._under_way = None
             cpu_s = work.cpu_s
             self._settle_accounts(work, marks)
             if self._delayed and not retry_s:
                 self._delayed = False
                 log.info("facts are written again")
-        if not self.pending and self._polled_at:
+        if self._hurry.is_set() and not self.pending and self._polled_at and not retry_s:
+            retry_s = await self._publish_now(all_of_it=True)
+        if not self.pending and self._polled_at and not retry_s:
             self._work.clear()
             self._hurry.clear()
             self._idle.set()
         return retry_s, cpu_s
+
+    async def _publish(self) -> float:
+        """Publish what is due; the seconds to wait when the store was busy, else 0."""
+        if self._publisher is None or not (self._publisher.due or self._notes):
+            return 0.0
+        if self._pressed() and not self._publisher.overdue:
+            return 0.0
+        async with self._passing:
+            return await self._publish_now(all_of_it=False)
+
+    async def _publish_now(self, *, all_of_it: bool) -> float:
+        publisher, notes = self._publisher, self._notes
+        if publisher is None:
+            return 0.0
+
+        def work() -> None:
+            mine = [note for note in notes if note.unit in self._units]
+            if mine:
+                publisher.noted(mine)
+            if all_of_it or publisher.due:
+                publisher.round(all_of_it=all_of_it)
+
+        busy_s = await self._in_thread(work, lambda: None)
+        if not busy_s:
+            self._notes = [note for note in self._notes if note not in notes]
+        return busy_s
 
     def _settle_accounts(self, work: DerivationPass, marks: Mapping[str, Instant | None]) -> None:
         for each in work.owed:
@@ -251,19 +303,20 @@ class FactsEngine:
             if each.settled:
                 self.passes += 1
                 progress.final_before = marks[each.derivation.unit] or progress.final_before
+                progress.resumed = False
             else:
                 progress.pending = [*each.taken, *progress.pending]
 
-    async def _in_thread(self, work: DerivationPass) -> float:
+    async def _in_thread(self, work: Callable[[], None], stop: Callable[[], None]) -> float:
         """Run in a thread. A cancelled caller still waits for its end: the historian may be closed only after it."""
-        task = asyncio.create_task(asyncio.to_thread(work.run), name="derive")
+        task = asyncio.create_task(asyncio.to_thread(work), name="derive")
         try:
             await asyncio.shield(task)
         except Backpressure as busy:
             self._note_delay(busy)
             return busy.retry_after_s
         except asyncio.CancelledError:
-            work.stop()
+            stop()
             await asyncio.wait([task])
             if not task.cancelled():
                 task.exception()

@@ -65,6 +65,10 @@ class Elsewhere:
         self._rederiving = rederived
         return put, others
 
+    def notes(self, units: frozenset[str]) -> list[Dirty]:
+        """What other processes changed of these units, or of places of which they are the first, to be published."""
+        return [dirty for dirty in self._read(Origin.PUBLISH, units) if not dirty.done]
+
     def _read(self, origin: Origin, units: frozenset[str]) -> list[Dirty]:
         seen = self._seen.get(origin)
         where = {"enterprise": self._enterprise, ORIGIN: origin.value}

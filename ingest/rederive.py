@@ -14,6 +14,7 @@ from historian.point import Point
 from historian.records import Dirty, Revision, dirty_point
 from historian.schema import Origin
 from ingest.open_intervals import open_of
+from ingest.publisher import Publisher
 from ingest.rehearsal import Rehearsal
 from ingest.revisions import REDERIVE, Cause, Revisions
 from ingest.spans import joined
@@ -52,18 +53,29 @@ def rederive(
     *,
     progress: Progress = lambda unit, until: None,
     dry_run: bool = False,
+    publisher: Publisher | None = None,
 ) -> Iterator[UnitDifferences]:
     """Derive [start, end) of these units again, unit by unit; the answer of each comes when it is stored.
 
     Widened to whole quarter hours. Where nothing differs nothing is written, so that doing it twice changes nothing.
     Intervals that an earlier rederivation left open are finished along with it. ``dry_run`` writes nothing and tells
-    the same differences. Raises Backpressure or ServiceUnavailable: then what is left is still dirty.
+    the same differences. ``publisher`` publishes what follows. Raises Backpressure or ServiceUnavailable: then what is
+    left is still dirty.
     """
     window = floor_to(start, QUARTER), ceil_to(end, QUARTER)
     store: Historian = Rehearsal(historian) if dry_run else historian
     owed = {unit: _noted(store, enterprise, Dirty(unit, now, *window, origin=Origin.REDERIVE), who) for unit in plans}
     for unit, plan in plans.items():
-        yield _one(store, UnitDerivation(store, plan, enterprise), enterprise, owed[unit], who, now, progress)
+        yield _one(
+            store,
+            UnitDerivation(store, plan, enterprise),
+            enterprise,
+            owed[unit],
+            who,
+            now,
+            progress,
+            None if dry_run else publisher,
+        )
 
 
 def _noted(historian: Historian, enterprise: str, dirty: Dirty, who: str) -> list[Dirty]:
@@ -88,17 +100,21 @@ def _one(
     who: str,
     now: Instant,
     progress: Progress,
+    publisher: Publisher | None,
 ) -> UnitDifferences:
     revisions = Revisions(
         historian, enterprise, Cause(REDERIVE, who), final_before=None, reach=derivation.reach, now=now
     )
     derivation.statements.load()
-    for window in joined((dirty.start, dirty.end) for dirty in owed):
+    windows = joined((dirty.start, dirty.end) for dirty in owed)
+    for window in windows:
         for part in derivation.chunks(window):
             points = derivation.update(part, revisions)
             _store(historian, points)
             derivation.stored(points)
             progress(derivation.unit, part[1])
+    if publisher is not None:
+        publisher.for_others(derivation.unit, windows)
     _store(historian, [dirty_point(enterprise, replace(dirty, done=True)) for dirty in owed])
     changed = sorted(revisions.made.values(), key=lambda each: each.shift_start)
     return UnitDifferences(derivation.unit, changed, derivation.derivable_from())

@@ -13,6 +13,7 @@ from ingest.leases import LeaseBook
 from ingest.ledger import IngestCounts, stored_watermark
 from ingest.membership import Membership
 from ingest.pipeline import Pipeline
+from ingest.publisher import Publisher, Teller
 from kpi.plan import UnitPlan
 from messaging.access import BrokerAccess
 from messaging.client import MqttClient
@@ -41,8 +42,12 @@ class IngestService:
         dead_letters: Path,
         clock: Clock,
         shared: Sequence[str] | None = None,
+        teller: Teller | None = None,
     ) -> None:
-        """``plans`` are those of all units; ``shared`` the agents that this process may serve beside others."""
+        """``plans`` are those of all units; ``shared`` the agents that this process may serve beside others.
+
+        ``teller`` tells what is to be published of them; without one nothing is.
+        """
         self._plant, self._plans = plant, plans
         self._letters = DeadLetters(dead_letters)
         self.engine = FactsEngine(
@@ -55,6 +60,7 @@ class IngestService:
                 historian, plant.agent_of(unit), clock.now(), before
             ),
             pressed=lambda: self._pipeline.pressed(),
+            publisher=None if teller is None else Publisher(historian, teller, plant.enterprise, clock.now),
         )
         instance = secrets.token_hex(6)
         self._client = (

@@ -8,7 +8,7 @@ from typing import Final
 from historian.historian import Historian
 from historian.point import Query
 from historian.records import Revision, point_dirty, point_revision, unit_of
-from historian.schema import AGENT, LEDGER_OLDEST, OUTBOX, Measurement
+from historian.schema import AGENT, LEDGER_OLDEST, OUTBOX, Measurement, Origin
 from historian.statements import statements_of
 from kpi.evaluation.evaluate import is_final
 from kpi.facts.rollup import LONGEST_SHIFT, shift_windows
@@ -146,7 +146,7 @@ class Changes:
         query = Query(Measurement.DIRTY, descending=True, limit=RECENT)
         while page := [point_dirty(point) for point in self._historian.read(query)]:
             for stain in page:
-                if not stain.done:
+                if not stain.done and stain.origin is not Origin.PUBLISH:
                     waiting[stain.unit].append(Window(stain.start, stain.end))
             if all(stain.done for stain in page):
                 break

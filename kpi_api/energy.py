@@ -101,7 +101,24 @@ def energy_items(store: Store, pattern: str, start: Instant, end: Instant, by: B
         _path(subject): subject.units if isinstance(subject, Place) else [subject] for subject in _all(store, pattern)
     }
     items = [_item(item, units[item.unit], by, store) for item in found]
-    return list(_with_cusum(items)) if by in _IN_TIME else items
+    return list(with_cusum(items)) if by in _IN_TIME else items
+
+
+def energy_of(store: Store, item: KpiItem, units: Sequence[WorkUnit], by: By) -> EnergyItem:
+    """The energy of one KPI item of these units, which was cut ``by``."""
+    return _item(item, units, by, store)
+
+
+def day_costs(item: EnergyItem, units: Sequence[WorkUnit]) -> tuple[float | None, float | None]:
+    """What the kilowatt-hours of the peak and of the off-peak hours cost; None where no one tariff prices them."""
+    tariffs = {tariff for unit in units if (tariff := _at(unit.tariff, item.start)) is not None}
+    if len(tariffs) != 1 or item.peak_kwh is None or item.off_peak_kwh is None:
+        return None, None
+    try:
+        priced = bill(peak_kwh=item.peak_kwh, off_peak_kwh=item.off_peak_kwh, kvarh=0.0, tariff=tariffs.pop())
+    except BadInput:
+        return None, None  # a negative quantity is flagged on the item already
+    return priced.peak_cost, priced.off_peak_cost
 
 
 def _by_month(store: Store, pattern: str, window: Window) -> list[KpiItem]:
@@ -218,7 +235,7 @@ def _performance(item: KpiItem, unit: WorkUnit, counted: float, now: Instant, fl
     )
 
 
-def _with_cusum(items: Sequence[EnergyItem]) -> Iterator[EnergyItem]:
+def with_cusum(items: Sequence[EnergyItem]) -> Iterator[EnergyItem]:
     """The items with the running sum of savings of their unit; what has no baseline or no data adds nothing."""
     sums: dict[str, float] = {}
     for item in items:

@@ -67,16 +67,34 @@ class KpiReader:
         if not every:
             return []
         with collector_resting():
-            return self._answer(questions, every, by)
+            told = self._records.read(every, self._clock.now())
+            return self._answer(questions, told, self._standings(every, by), by)
 
-    def _answer(
-        self, questions: Sequence[tuple[Subject, Sequence[Asked]]], every: Sequence[Asked], by: By
-    ) -> list[KpiItem]:
-        told = self._records.read(every, self._clock.now())
+    def periods(
+        self, shifts: Sequence[tuple[Subject, Sequence[Asked]]], days: Sequence[tuple[Subject, Sequence[Asked]]]
+    ) -> tuple[list[KpiItem], list[KpiItem]]:
+        """The items of subjects by shift, and by day, from one reading: units are cut alike in all questions."""
+        every = [each for _, asked in (*shifts, *days) for each in asked if each.windows]
+        if not every:
+            return [], []
+        with collector_resting():
+            told = self._records.read(every, self._clock.now())
+            standings = self._standings(every, By.SHIFT)
+            return self._answer(shifts, told, standings, By.SHIFT), self._answer(days, told, standings, By.DAY)
+
+    def _standings(self, every: Sequence[Asked], by: By) -> Mapping[str, Standing]:
         hull = Window(min(each.windows[0].start for each in every), max(each.windows[-1].end for each in every))
         signed = by is By.SHIFT or hull.end - hull.start <= _LONGEST_SIGNED
         units = list({each.path: each.unit for each in every}.values())
-        standings = self._changes.standings(units, hull, signed=signed)
+        return self._changes.standings(units, hull, signed=signed)
+
+    def _answer(
+        self,
+        questions: Sequence[tuple[Subject, Sequence[Asked]]],
+        told: Slotted,
+        standings: Mapping[str, Standing],
+        by: By,
+    ) -> list[KpiItem]:
         made = self._of_units([asked for subject, asked in questions if not isinstance(subject, Place)], by, told)
         finals = _Finals()
         found: list[KpiItem] = []

@@ -40,9 +40,21 @@ def place_of(plant: Plant, pattern: str) -> Place | None:
         return None
     found = next((place for place in _places(plant) if place.path == path), None)
     if found is None and path == plant.enterprise:
-        lines = tuple(line for site in plant.sites for line in _lines(site.areas))
-        return Place(path, {plant.language: plant.enterprise}, lines, {})
+        return _whole(plant)
     return found
+
+
+def places_over(plant: Plant, unit: str) -> list[Place]:
+    """The line, the area, the site and the enterprise of a unit."""
+    ids = unit.split("/")
+    over = {"/".join(ids[:count]) for count in (1, 2, 3)}
+    found = [place for place in _places(plant) if place.path in over]
+    return [*sorted(found, key=lambda place: -len(place.path)), _whole(plant)]
+
+
+def _whole(plant: Plant) -> Place:
+    lines = tuple(line for site in plant.sites for line in _lines(site.areas))
+    return Place(plant.enterprise, {plant.language: plant.enterprise}, lines, {})
 
 
 def _places(plant: Plant) -> Iterator[Place]:

@@ -117,6 +117,16 @@ def quality_items(
     return [_item(store, unit, window, told, characteristic) for unit in units]
 
 
+def characteristics_of(
+    store: Store, unit: WorkUnit, window: Window, most: int = MOST_POINTS
+) -> tuple[CharacteristicAnswer, ...]:
+    """Every characteristic of a unit in a window, with at most so many of a chart's last points."""
+    if not unit.characteristics:
+        return ()
+    samples = store.historian.samples(store.plant.enterprise, str(unit.path), window.start, window.end)
+    return tuple(_characteristic(unit, each, samples, most) for each in unit.characteristics)
+
+
 def readings(columns: SampleColumns, tag: str, max_age_ms: int) -> tuple[Times, Values]:
     """Times and values of the new readings of GOOD quality of a tag, in order of time."""
     values = columns.values.get(tag)
@@ -186,7 +196,9 @@ def _step_yield(item: KpiItem) -> float | None:
     return found if found is not None and 0 <= found <= 1 else None
 
 
-def _characteristic(unit: WorkUnit, characteristic: Characteristic, samples: SampleColumns) -> CharacteristicAnswer:
+def _characteristic(
+    unit: WorkUnit, characteristic: Characteristic, samples: SampleColumns, most: int = MOST_POINTS
+) -> CharacteristicAnswer:
     times, values = readings(samples, characteristic.tag, unit.max_age_ms)
     for correction in unit.corrections:
         if correction.tag == characteristic.tag:
@@ -210,14 +222,14 @@ def _characteristic(unit: WorkUnit, characteristic: Characteristic, samples: Sam
         subgroup=size,
         readings=len(values),
         capability=capability,
-        charts=tuple(_chart(chart, times) for chart in found.charts) if found is not None else (),
+        charts=tuple(_chart(chart, times, most) for chart in found.charts) if found is not None else (),
         flags=flags,
     )
 
 
-def _chart(chart: ControlChart, times: Times) -> ChartAnswer:
+def _chart(chart: ControlChart, times: Times, most: int = MOST_POINTS) -> ChartAnswer:
     total = len(chart.points)
-    first, moments = max(0, total - MOST_POINTS), times[-total:]
+    first, moments = max(0, total - most), times[-total:]
     nelson = _rules_by_point(chart.nelson, first)
     western = _rules_by_point(chart.western_electric, first)
     alarms = frozenset(chart.alarms)

@@ -84,7 +84,7 @@ class Store:
     @cached_property
     def losses(self) -> LossReader:
         """What time was lost to, by category and reason."""
-        return LossReader(self.plant, self.historian, self.plans, self._kpis)
+        return LossReader(self.plant, self.historian, self.plans, self.kpis)
 
     @cached_property
     def stops(self) -> StopReader:
@@ -97,7 +97,8 @@ class Store:
         return Statements(self.plant, self.historian, self._clock, self.stops, self.silence, self.changes)
 
     @cached_property
-    def _kpis(self) -> KpiReader:
+    def kpis(self) -> KpiReader:
+        """KPI items of subjects."""
         return KpiReader(self.plant, self._clock, self.plans, self.records, self.changes, self.silence)
 
     def now(self) -> Instant:
@@ -130,7 +131,7 @@ class Store:
         window = snapped(start, end)
         subjects = self.subjects(unit_pattern)
         check_size(window, by, len(subjects))
-        items = self.losses.items(subjects, window) if by is By.REASON else self._kpis.items(subjects, window, by)
+        items = self.losses.items(subjects, window) if by is By.REASON else self.kpis.items(subjects, window, by)
         if window == Window(start, end):
             return items
         return [replace(item, flags=(*item.flags, "snapped_to_minutes")) for item in items]
@@ -157,7 +158,7 @@ class Store:
 
     def recent_items(self, hours: int) -> list[KpiItem]:
         """KPIs of every unit over the last whole minutes of ``hours``."""
-        return self._kpis.items(list(self.plant.units.values()), self.recent(hours), By.TOTAL)
+        return self.kpis.items(list(self.plant.units.values()), self.recent(hours), By.TOTAL)
 
     def shift_items(self) -> list[KpiItem]:
         """KPIs of every unit over its running shift, up to the last whole minute."""
@@ -180,7 +181,7 @@ class Store:
 
     def _of_windows(self, windows: Mapping[str, Window]) -> list[KpiItem]:
         units = self.plant.units
-        return self._kpis.of([(units[path], [_asked(units[path], [window])]) for path, window in windows.items()])
+        return self.kpis.of([(units[path], [_asked(units[path], [window])]) for path, window in windows.items()])
 
     # Energy, states, equipment
 
