@@ -200,7 +200,7 @@ PERIOD_DAY: Final = "day"
 PERIOD_UNTIL: Final = "until"
 """Its end (ms, exclusive): that of the period, or of the last whole minute while the period runs."""
 FINAL: Final = "final"
-"""1 when nothing can change the numbers any more without a revision, else 0."""
+"""1 when the period is over and nothing can change the numbers any more without a revision, else 0."""
 REVISION: Final = "revision"
 """How often the past of the window was changed after it was first derived."""
 SIGNED: Final = "signed"
@@ -358,7 +358,7 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.STOPS: frozenset({STOP_END, STOP_CATEGORY, STOP_CODE, STOP_REASON, STOP_STATEMENT, STOP_FAILURE}),
     Measurement.STATEMENTS: _STATEMENT_FIELDS,
     Measurement.KPI_PUBLISHED: None,
-    Measurement.CAPABILITY: _WINDOW_FIELDS
+    Measurement.CAPABILITY: frozenset({CURRENT, PERIOD_START, PERIOD_UNTIL, FLAGS})
     | frozenset(CAPABILITY_NUMBERS + CAPABILITY_LIMITS)
     | {CAPABILITY_READINGS, CAPABILITY_SUBGROUP, CAPABILITY_POINTS, CAPABILITY_ALARMS, CAPABILITY_UNIT}
     | {f"{CAPABILITY_NELSON}{rule}" for rule in range(1, 9)},

@@ -19,11 +19,12 @@ from kpi_api.claims import Claim
 from kpi_api.questions import By
 from kpi_api.store import Store
 from shopfloor.clock import CatchUpClock
+from shopfloor.errors import Backpressure
 from shopfloor.instant import HOUR, MINUTE, SECOND, Instant, floor_to, parse_instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.sample import Sample
 from shopfloor.statement import StatementKind
-from tests.agreement import all_agree, kpi_point, publisher, settled, stored
+from tests.agreement import Api, all_agree, capability_agrees, kpi_point, publisher, settled, stored
 from tests.filled_plant import END, FilledPlant, filled_plant
 from tests.small_works import DAYS, FIRST, MEASURED, METER, SECOND_STEP, small_works
 from tests.small_works import START as NEW_YEAR
@@ -161,6 +162,33 @@ async def test_a_kill_between_facts_and_publishing_is_healed(filled: FilledPlant
     all_agree(filled.store)
 
 
+class BusyAtPublishing:
+    """A historian that is busy when the first published point of an edit comes."""
+
+    def __init__(self, historian: Historian) -> None:
+        self._historian = historian
+        self.read, self.count, self.close = historian.read, historian.count, historian.close
+        self.samples, self.facts = historian.samples, historian.facts
+        self.refused = 0
+
+    def write(self, points: Sequence[Point]) -> WriteReport:
+        if not self.refused and any(point.measurement in schema.PUBLISHED for point in points):
+            self.refused = 1
+            raise Backpressure("busy", retry_after_s=0.0)
+        return self._historian.write(points)
+
+
+async def test_a_store_that_was_busy_at_publishing_is_asked_again(filled: FilledPlant) -> None:
+    clock = CatchUpClock(END)
+    await settled(filled.store, clock, END)
+    not_scheduled(filled.store, PAGI + HOUR, PAGI + 3 * HOUR)
+    busy = BusyAtPublishing(filled.historian)
+    await settled(Store(filled.plant, busy, clock), clock, END)
+    assert busy.refused
+    assert kpi_point(filled.historian, UNIT, MORNING, PAGI).fields["revision"] == 1.0
+    all_agree(filled.store)
+
+
 def owner(store: Store, *units: str) -> Publisher:
     """One of several processes."""
     found = publisher(store)
@@ -229,7 +257,8 @@ def test_late_readings_move_the_points_of_the_chart(tmp_path: Path) -> None:
         mine.pay()
         after = stored(store.historian, Measurement.CHART_POINTS)
         assert {each.time for each in after} != {each.time for each in before}
-        all_agree(store)
+        (told,) = stored(store.historian, Measurement.CAPABILITY)
+        capability_agrees(Api(store, MEASURED, store.now()), told)
 
 
 def test_every_published_point_is_admitted(works: Store) -> None:
