@@ -97,6 +97,7 @@ class Publisher:
         """Subject -> what has ended and is not final."""
         self._seen: dict[str, Instant] = {}
         """Subject -> up to when a round has told it."""
+        self._others_places: dict[str, list[Window]] = defaultdict(list)
         self._round_at = self._slow_at = 0.0
         self._stamp = 0
         self.written = 0
@@ -226,13 +227,20 @@ class Publisher:
         self._write([dirty_point(self._enterprise, replace(note, done=True)) for note in notes])
 
     def for_others(self, unit: str, windows: Sequence[Window]) -> None:
-        """Publish a unit and all its places beside their owners, and leave these word of it: a rederivation."""
-        subjects, until = [unit, *self._teller.above(unit)], self._until()
-        firsts = {self._teller.first_unit(each) for each in subjects}
+        """Publish a unit beside its owner, and leave this owner and those of its places word of it: a rederivation."""
+        places, until = self._teller.above(unit), self._until()
+        firsts = {unit, *map(self._teller.first_unit, places)}
         notes = self._notes(dict.fromkeys(sorted(firsts), windows))
         self._write([dirty_point(self._enterprise, note) for note in notes])
-        self._ended(dict.fromkeys(subjects, windows), until)
+        self._ended({unit: windows}, until)
         self._charts(unit, windows, until)
+        for place in places:
+            self._others_places[place] += windows
+
+    def finish_for_others(self) -> None:
+        """Publish the places of all these units, each once."""
+        self._ended(self._others_places, self._until())
+        self._others_places.clear()
 
     def _notes(self, windows: Mapping[str, Iterable[Window]]) -> list[Dirty]:
         """Dirty intervals that tell the owners of these first units to publish."""
