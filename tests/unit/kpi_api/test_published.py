@@ -34,11 +34,14 @@ LINE = "ceper/machining/line-1"
 PAGI = parse_instant("2026-01-05T06:00:00+07:00")
 SORE = parse_instant("2026-01-05T14:00:00+07:00")
 MORNING = "pagi"
+MALAM = parse_instant("2026-01-04T22:00:00+07:00")
+"""A night whose production day is over and final: no round tells it again by itself."""
+NIGHT = "malam"
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[FilledPlant]:
-    with filled_plant(tmp_path, hours=10) as found:
+    with filled_plant(tmp_path) as found:
         yield found
 
 
@@ -111,11 +114,13 @@ async def test_a_kpi_that_becomes_undefined_is_gone_for_a_reader_with_the_guard(
 
 async def test_a_sign_off_is_published_although_no_fact_changes(filled: FilledPlant) -> None:
     clock = CatchUpClock(END)
+    not_scheduled(filled.store, MALAM + 5 * HOUR, MALAM + 6 * HOUR)
     await settled(filled.store, clock, END)
-    assert kpi_point(filled.historian, UNIT, MORNING, PAGI).fields["signed"] == 0.0
-    filled.store.statements.sign_off(UNIT, PAGI, "sri")
+    before = kpi_point(filled.historian, UNIT, NIGHT, MALAM).fields
+    assert (before["signed"], before["final"]) == (0.0, 1.0)
+    filled.store.statements.sign_off(UNIT, MALAM, "sri")
     await settled(filled.store, clock, END)
-    assert kpi_point(filled.historian, UNIT, MORNING, PAGI).fields["signed"] == 1.0
+    assert kpi_point(filled.historian, UNIT, NIGHT, MALAM).fields["signed"] == 1.0
 
 
 async def test_twice_writes_nothing_more(filled: FilledPlant) -> None:
@@ -148,17 +153,19 @@ class DiesAtPublishing:
 
 async def test_a_kill_between_facts_and_publishing_is_healed(filled: FilledPlant) -> None:
     clock = CatchUpClock(END)
+    not_scheduled(filled.store, MALAM + 5 * HOUR, MALAM + 6 * HOUR)
     await settled(filled.store, clock, END)
-    before = kpi_point(filled.historian, UNIT, MORNING, PAGI)
-    not_scheduled(filled.store, PAGI + HOUR, PAGI + 3 * HOUR)
+    before = kpi_point(filled.historian, UNIT, NIGHT, MALAM)
+    not_scheduled(filled.store, MALAM + 3 * HOUR, MALAM + 5 * HOUR)
     dying = Store(filled.plant, DiesAtPublishing(filled.historian), clock)
     with pytest.raises(Killed):
         await settled(dying, clock, END)
-    item = next(each for each in filled.store.kpi_items(UNIT, PAGI, SORE, By.SHIFT) if each.start == PAGI)
+    item = next(each for each in filled.store.kpi_items(UNIT, MALAM, PAGI, By.SHIFT) if each.start == MALAM)
+    assert before.fields["final"] == 1.0
     assert item.kpis["oee_index"] != before.fields["oee_index"]  # the facts are there
-    assert kpi_point(filled.historian, UNIT, MORNING, PAGI) == before  # and nothing is published of them
+    assert kpi_point(filled.historian, UNIT, NIGHT, MALAM) == before  # and nothing is published of them
     await settled(filled.store, clock, END)
-    assert kpi_point(filled.historian, UNIT, MORNING, PAGI).fields["oee_index"] != before.fields["oee_index"]
+    assert kpi_point(filled.historian, UNIT, NIGHT, MALAM).fields["oee_index"] != before.fields["oee_index"]
     all_agree(filled.store)
 
 
