@@ -40,6 +40,7 @@ bench: .venv/.development
 	$(BIN)/python -m tests.bench_derive
 	$(BIN)/python -m tests.bench_query
 	$(BIN)/python -m tests.bench_engine
+	$(BIN)/python -m tests.bench_publish
 	$(BIN)/python -m tests.bench_outbox
 	$(BIN)/python -m tests.bench_road
 	$(BIN)/python -m tests.bench

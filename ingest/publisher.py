@@ -30,7 +30,10 @@ SHARE: Final = 0.0001
 LAG: Final = 20 * SECOND
 """Facts follow the samples by up to so much: a running period ends at the last whole minute before that."""
 OPEN_FOR: Final = 72 * HOUR
-"""An ended period that is still not final is looked at again for so long; after that only when it changes."""
+"""An ended period that is still not final is looked at again for so long; after that only once after a change, when the
+dirty interval that changed it is done."""
+CHUNK: Final = 7 * 24 * HOUR
+"""The longest stretch whose KPIs are told at once."""
 _CHANGED: Final = frozenset({Measurement.FACTS, Measurement.LOSSES, Measurement.STOPS})
 
 
@@ -94,6 +97,7 @@ class Publisher:
         """Subject -> what has ended and is not final."""
         self._seen: dict[str, Instant] = {}
         """Subject -> up to when a round has told it."""
+        self._others_places: dict[str, list[Window]] = defaultdict(list)
         self._round_at = self._slow_at = 0.0
         self._stamp = 0
         self.written = 0
@@ -138,10 +142,10 @@ class Publisher:
         if subjects := self._subjects():
             since = {each: self._since(each, until) for each in subjects}
             for start, alike in _by_value(since).items():
-                self._kpis(alike, (start, until + 1), until)
+                self._kpis(alike, (start, until + 1), until, since=until - OPEN_FOR)
             if slow:
                 self._slowly(since, until)
-            self._seen = dict.fromkeys(subjects, until)
+            self._seen = dict.fromkeys(subjects, until - 1)
         rest_s = (time.thread_time() - began) / max(len(self._units), 1) / SHARE
         if slow:
             self._slow_at = time.monotonic() + max(SLOW_S, rest_s)
@@ -165,7 +169,7 @@ class Publisher:
             self._charts(subject, [(start, until + 1)], until)
         left, self._open = self._open, {}
         try:
-            self._ended({subject: [window] for subject, window in left.items()}, until)
+            self._ended({subject: [window] for subject, window in left.items()}, until, since=until - OPEN_FOR)
         except BaseException:
             self._open = {**left, **self._open}
             raise
@@ -223,13 +227,20 @@ class Publisher:
         self._write([dirty_point(self._enterprise, replace(note, done=True)) for note in notes])
 
     def for_others(self, unit: str, windows: Sequence[Window]) -> None:
-        """Publish a unit and all its places beside their owners, and leave these word of it: a rederivation."""
-        subjects, until = [unit, *self._teller.above(unit)], self._until()
-        firsts = {self._teller.first_unit(each) for each in subjects}
+        """Publish a unit beside its owner, and leave this owner and those of its places word of it: a rederivation."""
+        places, until = self._teller.above(unit), self._until()
+        firsts = {unit, *map(self._teller.first_unit, places)}
         notes = self._notes(dict.fromkeys(sorted(firsts), windows))
         self._write([dirty_point(self._enterprise, note) for note in notes])
-        self._ended(dict.fromkeys(subjects, windows), until)
+        self._ended({unit: windows}, until)
         self._charts(unit, windows, until)
+        for place in places:
+            self._others_places[place] += windows
+
+    def finish_for_others(self) -> None:
+        """Publish the places of all these units, each once."""
+        self._ended(self._others_places, self._until())
+        self._others_places.clear()
 
     def _notes(self, windows: Mapping[str, Iterable[Window]]) -> list[Dirty]:
         """Dirty intervals that tell the owners of these first units to publish."""
@@ -250,26 +261,27 @@ class Publisher:
         places = dict.fromkeys(place for unit in sorted(self._units) for place in self._teller.above(unit))
         return [*sorted(self._units), *(place for place in places if self._teller.first_unit(place) in self._units)]
 
-    def _ended(self, windows: Mapping[str, Sequence[Window]], until: Instant) -> None:
-        """Subjects with the same windows are told together."""
+    def _ended(self, windows: Mapping[str, Sequence[Window]], until: Instant, since: Instant = 0) -> None:
+        """Subjects with the same windows are told together; what is not final is told again if it ended ``since``."""
         alike: dict[tuple[Window, ...], list[str]] = defaultdict(list)
         for subject, given in windows.items():
             alike[tuple(joined(given, HOUR))].append(subject)
         for together, subjects in alike.items():
             for window in together:
-                self._kpis(subjects, window, until)
+                self._kpis(subjects, window, until, since)
                 for subject in subjects:
                     self._write_told(self._teller.energy(subject, *window, until))
 
-    def _kpis(self, subjects: Sequence[str], window: Window, until: Instant) -> None:
-        told = self._teller.kpis(subjects, *window, until)
-        self._write_told(told)
-        self._note_open(told.wanted, until)
+    def _kpis(self, subjects: Sequence[str], window: Window, until: Instant, since: Instant) -> None:
+        for start in range(window[0], window[1], CHUNK):
+            told = self._teller.kpis(subjects, start, min(start + CHUNK, window[1]), until)
+            self._write_told(told)
+            self._note_open(told.wanted, since, until)
 
-    def _note_open(self, points: Iterable[Point], until: Instant) -> None:
+    def _note_open(self, points: Iterable[Point], since: Instant, until: Instant) -> None:
         for point in points:
             end = int(float(point.fields[PERIOD_UNTIL]))
-            if point.fields[FINAL] == 0.0 and until - OPEN_FOR < end < until:
+            if point.fields[FINAL] == 0.0 and since < end < until:
                 subject = subject_of(point)
                 window = int(float(point.fields[PERIOD_START])), end
                 self._open[subject] = hull(window, self._open.get(subject, window))

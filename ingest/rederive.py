@@ -76,6 +76,8 @@ def rederive(
             progress,
             None if dry_run else publisher,
         )
+    if publisher is not None and not dry_run:
+        publisher.finish_for_others()
 
 
 def _noted(historian: Historian, enterprise: str, dirty: Dirty, who: str) -> list[Dirty]:

@@ -83,8 +83,8 @@ class Publications:
         units = {str(unit.path): unit for subject in found for unit in units_of(subject)}.values()
         days = days_of(units, start, min(end, until))
         shifts, whole = self._periods(found, days, until)
-        wanted = [self._kpi_point(item, item.shift or OFF_SHIFT) for item in shifts]
-        wanted += [self._kpi_point(item, schema.WHOLE) for item in whole]
+        wanted = [self._kpi_point(item, item.shift or OFF_SHIFT, until) for item in shifts]
+        wanted += [self._kpi_point(item, schema.WHOLE, until) for item in whole]
         zones = {unit.timezone for unit in units}
         midnights = frozenset(midnight(day, zone) for day in days for zone in zones)
         scopes = [
@@ -118,7 +118,7 @@ class Publications:
         if not days:
             return Told([], [])
         items = [item for run in self._energy_runs(units, days, until) for item in self._days(found, run, until)]
-        wanted = [self._energy_point(tags, item, units, zone, "day") for item in items]
+        wanted = [self._energy_point(tags, item, units, zone, until) for item in items]
         scopes = [
             Query(
                 Measurement.ENERGY_PUBLISHED, {**tags, schema.PERIOD: "day"}, midnight(run[0], zone), _after(run, zone)
@@ -126,7 +126,7 @@ class Publications:
             for run in runs(str(item.period) for item in items)
         ]
         for item in self._months(subject, found, days, until):
-            wanted.append(self._energy_point(tags, item, units, zone, "month"))
+            wanted.append(self._energy_point(tags, item, units, zone, until))
             at = midnight(f"{item.period}-01", zone)
             scopes.append(Query(Measurement.ENERGY_PUBLISHED, {**tags, schema.PERIOD: "month"}, at, at + HOUR))
         return Told([point for point in wanted if len(point.fields) > 1], scopes)
@@ -154,7 +154,7 @@ class Publications:
             whole += found[1]
         return shifts, whole
 
-    def _kpi_point(self, item: KpiItem, shift: str) -> Point:
+    def _kpi_point(self, item: KpiItem, shift: str, until: Instant) -> Point:
         zone = units_of(self._subject(item.unit))[0].timezone
         day = midnight(str(item.period), zone)
         numbers: dict[str, float | None] = {
@@ -163,7 +163,7 @@ class Publications:
             **{schema.TARGET + name: value for name, value in item.targets.items()},
             schema.PERIOD_DAY: day,
             schema.SIGNED: item.signed is not None,
-            **_trust(item),
+            **_trust(item, until),
         }
         tags = {**self._tags(item.unit), schema.SHIFT: shift}
         time = day if shift == schema.WHOLE else item.start
@@ -250,7 +250,7 @@ class Publications:
 
     @staticmethod
     def _energy_point(
-        tags: Mapping[str, str], item: EnergyItem, units: Sequence[WorkUnit], zone: str, period: str
+        tags: Mapping[str, str], item: EnergyItem, units: Sequence[WorkUnit], zone: str, until: Instant
     ) -> Point:
         told = asdict(item)
         numbers: dict[str, float | None] = {name: told.get(name) for name in schema.ENERGY_NUMBERS}
@@ -266,23 +266,28 @@ class Publications:
         if item.bill is not None:
             billed = asdict(item.bill)
             numbers |= {f"bill_{name}": billed[name] for name in _BILLED}
-        day = f"{item.period}-01" if period == "month" else str(item.period)
+        day, period = (f"{item.period}-01", "month") if _is_month(item) else (str(item.period), "day")
         tags = {**tags, schema.PERIOD: period}
-        numbers |= _trust(item)
+        numbers |= _trust(item, until)
         return published_point(Measurement.ENERGY_PUBLISHED, tags, midnight(day, zone), numbers, texts)
 
 
 _BILLED = tuple(name.removeprefix("bill_") for name in schema.BILL_NUMBERS)
 
 
-def _trust(item: KpiItem | EnergyItem) -> dict[str, float | None]:
+def _trust(item: KpiItem | EnergyItem, until: Instant) -> dict[str, float | None]:
+    """What runs is not final, although nothing can change what is past of it."""
     return {
         schema.PERIOD_START: item.start,
         schema.PERIOD_UNTIL: item.end,
-        schema.FINAL: item.final,
+        schema.FINAL: item.final and item.end < until,
         schema.REVISION: item.revision,
         schema.COVERAGE: item.coverage,
     }
+
+
+def _is_month(item: EnergyItem) -> bool:
+    return len(item.period or "") == len("2026-01")
 
 
 def _after(run: Sequence[str], zone: str) -> Instant:

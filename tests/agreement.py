@@ -1,8 +1,9 @@
 """Whether what is published is what the KPI API answers for the same unit or place and window, number by number."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 
 from historian import schema
 from historian.historian import Historian
@@ -11,7 +12,8 @@ from historian.published import holding, subject_of
 from historian.schema import Measurement
 from ingest.facts_engine import FactsEngine
 from ingest.publisher import Publisher
-from kpi_api.energy import energy_items
+from kpi_api.answers import KpiItem
+from kpi_api.energy import EnergyItem, energy_items
 from kpi_api.published import Publications
 from kpi_api.quality import quality_items
 from kpi_api.questions import By
@@ -70,9 +72,31 @@ def kpi_point(historian: Historian, subject: str, shift: str, start: Instant) ->
     return found
 
 
+class Api:
+    """What the KPI API answers, asked once for each subject. ``newest`` is up to when what runs was published."""
+
+    def __init__(self, store: Store, oldest: Instant, newest: Instant) -> None:
+        self.store, self.newest, self._oldest = store, newest, oldest
+
+    @cache  # noqa: B019 - as long-lived as the test
+    def kpis(self, path: str, by: By) -> Mapping[tuple[Instant, Instant], KpiItem]:
+        """Items by their windows."""
+        items = self.store.kpi_items(path, self._oldest - 2 * DAY, self.newest, by)
+        return {(each.start, each.end): each for each in items}
+
+    @cache  # noqa: B019 - as long-lived as the test
+    def energy(self, path: str, year: int) -> Mapping[tuple[Instant, Instant], EnergyItem]:
+        """Days of a local year by their windows, with their running sum from its first."""
+        items = energy_items(self.store, path, _first_day(self.store, path, year), self.newest, By.DAY)
+        return {(each.start, each.end): each for each in items}
+
+
 def all_agree(store: Store) -> int:
     """Assert it of every point of every measurement; the number of points."""
     count = 0
+    published = stored(store.historian, Measurement.KPI_PUBLISHED)
+    oldest = min(int(each.fields["start"]) for each in published)
+    api = Api(store, oldest, max(int(each.fields["until"]) for each in published))
     for measurement, agrees in (
         (Measurement.KPI_PUBLISHED, kpis_agree),
         (Measurement.CAPABILITY, capability_agrees),
@@ -81,34 +105,34 @@ def all_agree(store: Store) -> int:
         points = stored(store.historian, measurement)
         assert len({(tuple(each.tags.items()), each.fields["start"]) for each in points}) == len(points)
         for point in points:
-            agrees(store, point)
+            agrees(api, point)
         count += len(points)
     return count
 
 
-def kpis_agree(store: Store, point: Point) -> None:
+def kpis_agree(api: Api, point: Point) -> None:
     """Every KPI, sum, target and flag of a shift or day, and nothing else."""
-    fields, path = point.fields, subject_of(point) or store.plant.enterprise
+    fields, path = point.fields, subject_of(point) or api.store.plant.enterprise
     whole = point.tags["shift"] == schema.WHOLE
     start, until = int(fields["start"]), int(fields["until"])
-    asked = store.kpi_items(path, start - DAY, until, By.DAY if whole else By.SHIFT)
-    (item,) = [each for each in asked if (each.start, each.end) == (start, until)]
+    item = api.kpis(path, By.DAY if whole else By.SHIFT)[start, until]
     assert whole or item.shift == point.tags["shift"]
     for name, wanted in {**item.kpis, "coverage": item.coverage}.items():
         _equal(point, name, wanted)
     for name in item.elements.keys() | {each.removeprefix("sum_") for each in fields if each.startswith("sum_")}:
         assert _near(float(fields.get(f"sum_{name}", 0.0)), item.elements.get(name, 0.0)), (path, name)
-    assert (fields["final"], fields["revision"]) == (item.final, item.revision)
+    assert (fields["final"], fields["revision"]) == (item.final and until < api.newest, item.revision)
     assert fields["flags_text"] == ",".join(item.flags)
     assert fields["signed"] == (item.signed is not None)
     assert {name: fields[f"target_{name}"] for name in item.targets} == item.targets
 
 
-def capability_agrees(store: Store, point: Point) -> None:
+def capability_agrees(api: Api, point: Point) -> None:
     """The capability of a characteristic and the points of its charts; rules by their counts."""
     fields, tag = point.fields, point.tags["characteristic"]
     start, until = int(fields["start"]), int(fields["until"])
-    (item,) = quality_items(store, subject_of(point), start, until, tag)
+    assert until <= api.newest
+    (item,) = quality_items(api.store, subject_of(point), start, until, tag)
     (answer,) = item.characteristics
     told = {} if answer.capability is None else asdict(answer.capability)
     for name in schema.CAPABILITY_NUMBERS:
@@ -119,7 +143,7 @@ def capability_agrees(store: Store, point: Point) -> None:
     assert fields["alarms"] == sum(chart.alarms for chart in answer.charts)
     for chart in answer.charts:
         where = {**{key: value for key, value in point.tags.items() if key != "shift"}, "statistic": chart.statistic}
-        drawn = holding(store.historian.read(Query(Measurement.CHART_POINTS, where, start, until)))
+        drawn = holding(api.store.historian.read(Query(Measurement.CHART_POINTS, where, start, until)))
         assert len(drawn) == chart.total
         assert sum(each.fields["alarm"] == 1 for each in drawn) == chart.alarms
         for each, wanted in zip(drawn[-len(chart.points) :], chart.points, strict=True):
@@ -129,18 +153,16 @@ def capability_agrees(store: Store, point: Point) -> None:
             assert lines == (chart.centre, chart.lower, chart.upper)
 
 
-def energy_agrees(store: Store, point: Point) -> None:
+def energy_agrees(api: Api, point: Point) -> None:
     """A day's energy, and its running sum of the year; a month's bill."""
-    fields, path = point.fields, subject_of(point) or store.plant.enterprise
+    fields, path = point.fields, subject_of(point) or api.store.plant.enterprise
     start, until = int(fields["start"]), int(fields["until"])
     if point.tags["period"] == "month":
-        (item,) = energy_items(store, path, start, until, By.MONTH)
+        (item,) = energy_items(api.store, path, start, until, By.MONTH)
         assert item.bill is None or _near(float(fields["bill_total"]), item.bill.total)
         assert ("bill_total" in fields) == (item.bill is not None)
     else:
-        first = _year(store, path, point.time)
-        asked = energy_items(store, path, first, until, By.DAY)
-        (item,) = [each for each in asked if (each.start, each.end) == (start, until)]
+        item = api.energy(path, to_datetime(point.time + 12 * HOUR).year)[start, until]
         done = item.performance
         for name, wanted in (("saving_kwh", "saving_kwh"), ("enpi", "index"), ("cusum_kwh", "cusum_kwh")):
             _equal(point, name, None if done is None else getattr(done, wanted))
@@ -150,12 +172,12 @@ def energy_agrees(store: Store, point: Point) -> None:
         if name in told:
             _equal(point, name, told[name])
     assert fields["flags_text"] == ",".join(item.flags)
+    assert (fields["final"], fields["revision"]) == (item.final and until < api.newest, item.revision)
 
 
-def _year(store: Store, path: str, instant: Instant) -> Instant:
-    """The first production day of the local year, where days begin at a shift's start."""
+def _first_day(store: Store, path: str, year: int) -> Instant:
+    """The start of the first production day of the local year."""
     unit = store.units(path)[0]
-    year = to_datetime(instant + 12 * HOUR).year
     days = store.kpi_items(str(unit.path), _january(year) - DAY, _january(year) + 2 * DAY, By.DAY)
     return next(each.start for each in days if each.period == f"{year}-01-01")
 
@@ -172,8 +194,3 @@ def _equal(point: Point, name: str, wanted: float | None) -> None:
 
 def _near(found: float, wanted: float) -> bool:
     return abs(found - wanted) <= EXACT * max(1.0, abs(wanted))
-
-
-def fields_of(points: Sequence[Point]) -> set[str]:
-    """Every field that any has."""
-    return {name for point in points for name in point.fields}

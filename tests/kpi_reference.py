@@ -16,7 +16,8 @@ Printed from the code by `python -m tests.generated`; edit the records, not this
 names and are the ones that are computed. Ratios are 0 to 1 everywhere but on screens. A KPI whose denominator is zero
 is null: no data is neither 0 % nor perfect. Facts are merged first and KPIs computed last, so a number is the same at
 any zoom and percentages are never averaged. The normative text of ISO 22400-2 was not at hand: formulas come from
-sources that derive from it, and *confidence* says how many agree.
+sources that derive from it, and *confidence* says how many agree. For readers that cannot compute, the facts engine
+publishes them in the store under the same ids: [decision 0030](decisions/0030-what-is-published.md).
 """
 
 GIVEN: Mapping[Given, str] = {

@@ -1,5 +1,6 @@
 """``shopfloor rederive`` on a real store: lines per shift, a summary, and clear refusals."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,16 @@ from cli.main import main
 from cli.plants import load_plant, unit_plans
 from historian.connect import connect
 from historian.point import Query
-from historian.records import Dirty, dirty_point, sample_point
+from historian.published import subject_of
+from historian.records import Dirty, dirty_point, point_dirty, sample_point
 from historian.schema import Measurement
 from ingest.derivation_pass import DerivationPass, Owed
 from ingest.unit_derivation import UnitDerivation
+from kpi_api.store import Store
+from shopfloor.clock import SystemClock
 from shopfloor.instant import HOUR, SECOND, parse_instant
 from shopfloor.sample import Sample
+from tests.agreement import all_agree, kpi_point, stored
 
 EXAMPLE = Path(__file__).parents[3] / "plants" / "ceper" / "plant.yaml"
 UNIT = "ceper/machining/line-1/cnc-01"
@@ -107,3 +112,21 @@ def test_wrong_input_is_one_line_and_writes_nothing(
     store = connect(str(plant_file.parent / "historian"))
     assert store.count(Query(Measurement.DIRTY, {"origin": "rederive"})) == 0
     store.close()
+
+
+def test_what_it_changes_is_published_with_every_place_and_the_owners_get_word(plant_file: Path) -> None:
+    halve_run_times(plant_file)
+    command = (str(plant_file), "--from", FROM, "--to", TO, "--unit", UNIT)
+    assert run(*command, "--dry-run") == 0
+    with closing(connect(str(plant_file.parent / "historian"))) as historian:
+        assert stored(historian, Measurement.KPI_PUBLISHED) == []
+    assert run(*command) == 0
+    with closing(connect(str(plant_file.parent / "historian"))) as historian:
+        all_agree(Store(load_plant(plant_file), historian, SystemClock()))
+        oee = kpi_point(historian, UNIT, "pagi", START - HOUR).fields["oee_index"]
+        assert oee == pytest.approx(0.35)
+        assert kpi_point(historian, "ceper/machining/line-1", "pagi", START - HOUR).fields["until"] > START
+        assert {subject_of(each) for each in stored(historian, Measurement.KPI_PUBLISHED)} >= {"", "ceper"}
+        left = [point_dirty(each) for each in historian.read(Query(Measurement.DIRTY, {"origin": "publish"}))]
+    firsts = {next(iter(load_plant(plant_file).units)), UNIT}
+    assert {each.unit for each in left if not each.done} == firsts

@@ -19,6 +19,7 @@ from cli.plants import load_plant
 from cli.replay import replay
 from historian.connect import connect
 from historian.historian import Historian
+from historian.published import subject_of
 from historian.records import AgentWatermark, edge_ledger_point, facts_of, point_sample, unit_query, watermark_point
 from historian.schema import Grain, Measurement
 from kpi_api.answers import KpiItem
@@ -28,6 +29,7 @@ from shopfloor.fact import Fact
 from shopfloor.instant import HOUR, MINUTE, SECOND, Instant, format_instant, parse_instant
 from shopfloor.quality import Quality
 from shopfloor.sample import Sample
+from tests.agreement import all_agree, stored
 
 ROOT = Path(__file__).parents[3]
 PLANT = ROOT / "plants" / "ceper" / "plant.yaml"
@@ -103,6 +105,16 @@ def test_history_becomes_kpis(data: Path, capsys: pytest.CaptureFixture[str]) ->
     assert item.final
     summary = capsys.readouterr().out
     assert "rows=9005 samples=1801 stored=1801 new=1801 rejected=0" in summary
+
+
+def test_what_it_brings_is_published(data: Path) -> None:
+    assert brought(data, production()) == 0
+    with opened(data) as store:
+        all_agree(Store(load_plant(PLANT), store, SystemClock()))
+        points = [each for each in stored(store, Measurement.KPI_PUBLISHED) if each.tags["shift"] == "pagi"]
+    made = {subject_of(each): each.fields.get("sum_good") for each in points if each.fields["start"] == START - HOUR}
+    assert made[UNIT] == kpis(data, START - HOUR, START + 7 * HOUR).elements["good"]
+    assert {"", "ceper", "ceper/machining", "ceper/machining/line-1"} <= made.keys()
 
 
 def test_the_command_line_brings_it_in_and_asks_for_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

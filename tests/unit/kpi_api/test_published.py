@@ -19,11 +19,12 @@ from kpi_api.claims import Claim
 from kpi_api.questions import By
 from kpi_api.store import Store
 from shopfloor.clock import CatchUpClock
+from shopfloor.errors import Backpressure
 from shopfloor.instant import HOUR, MINUTE, SECOND, Instant, floor_to, parse_instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.sample import Sample
 from shopfloor.statement import StatementKind
-from tests.agreement import all_agree, kpi_point, publisher, settled, stored
+from tests.agreement import Api, all_agree, capability_agrees, kpi_point, publisher, settled, stored
 from tests.filled_plant import END, FilledPlant, filled_plant
 from tests.small_works import DAYS, FIRST, MEASURED, METER, SECOND_STEP, small_works
 from tests.small_works import START as NEW_YEAR
@@ -33,11 +34,14 @@ LINE = "ceper/machining/line-1"
 PAGI = parse_instant("2026-01-05T06:00:00+07:00")
 SORE = parse_instant("2026-01-05T14:00:00+07:00")
 MORNING = "pagi"
+MALAM = parse_instant("2026-01-04T22:00:00+07:00")
+"""A night whose production day is over and final: no round tells it again by itself."""
+NIGHT = "malam"
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[FilledPlant]:
-    with filled_plant(tmp_path, hours=10) as found:
+    with filled_plant(tmp_path) as found:
         yield found
 
 
@@ -110,11 +114,13 @@ async def test_a_kpi_that_becomes_undefined_is_gone_for_a_reader_with_the_guard(
 
 async def test_a_sign_off_is_published_although_no_fact_changes(filled: FilledPlant) -> None:
     clock = CatchUpClock(END)
+    not_scheduled(filled.store, MALAM + 5 * HOUR, MALAM + 6 * HOUR)
     await settled(filled.store, clock, END)
-    assert kpi_point(filled.historian, UNIT, MORNING, PAGI).fields["signed"] == 0.0
-    filled.store.statements.sign_off(UNIT, PAGI, "sri")
+    before = kpi_point(filled.historian, UNIT, NIGHT, MALAM).fields
+    assert (before["signed"], before["final"]) == (0.0, 1.0)
+    filled.store.statements.sign_off(UNIT, MALAM, "sri")
     await settled(filled.store, clock, END)
-    assert kpi_point(filled.historian, UNIT, MORNING, PAGI).fields["signed"] == 1.0
+    assert kpi_point(filled.historian, UNIT, NIGHT, MALAM).fields["signed"] == 1.0
 
 
 async def test_twice_writes_nothing_more(filled: FilledPlant) -> None:
@@ -147,17 +153,46 @@ class DiesAtPublishing:
 
 async def test_a_kill_between_facts_and_publishing_is_healed(filled: FilledPlant) -> None:
     clock = CatchUpClock(END)
+    not_scheduled(filled.store, MALAM + 5 * HOUR, MALAM + 6 * HOUR)
     await settled(filled.store, clock, END)
-    before = kpi_point(filled.historian, UNIT, MORNING, PAGI)
-    not_scheduled(filled.store, PAGI + HOUR, PAGI + 3 * HOUR)
+    before = kpi_point(filled.historian, UNIT, NIGHT, MALAM)
+    not_scheduled(filled.store, MALAM + 3 * HOUR, MALAM + 5 * HOUR)
     dying = Store(filled.plant, DiesAtPublishing(filled.historian), clock)
     with pytest.raises(Killed):
         await settled(dying, clock, END)
-    item = next(each for each in filled.store.kpi_items(UNIT, PAGI, SORE, By.SHIFT) if each.start == PAGI)
+    item = next(each for each in filled.store.kpi_items(UNIT, MALAM, PAGI, By.SHIFT) if each.start == MALAM)
+    assert before.fields["final"] == 1.0
     assert item.kpis["oee_index"] != before.fields["oee_index"]  # the facts are there
-    assert kpi_point(filled.historian, UNIT, MORNING, PAGI) == before  # and nothing is published of them
+    assert kpi_point(filled.historian, UNIT, NIGHT, MALAM) == before  # and nothing is published of them
     await settled(filled.store, clock, END)
-    assert kpi_point(filled.historian, UNIT, MORNING, PAGI).fields["oee_index"] != before.fields["oee_index"]
+    assert kpi_point(filled.historian, UNIT, NIGHT, MALAM).fields["oee_index"] != before.fields["oee_index"]
+    all_agree(filled.store)
+
+
+class BusyAtPublishing:
+    """A historian that is busy when the first published point of an edit comes."""
+
+    def __init__(self, historian: Historian) -> None:
+        self._historian = historian
+        self.read, self.count, self.close = historian.read, historian.count, historian.close
+        self.samples, self.facts = historian.samples, historian.facts
+        self.refused = 0
+
+    def write(self, points: Sequence[Point]) -> WriteReport:
+        if not self.refused and any(point.measurement in schema.PUBLISHED for point in points):
+            self.refused = 1
+            raise Backpressure("busy", retry_after_s=0.0)
+        return self._historian.write(points)
+
+
+async def test_a_store_that_was_busy_at_publishing_is_asked_again(filled: FilledPlant) -> None:
+    clock = CatchUpClock(END)
+    await settled(filled.store, clock, END)
+    not_scheduled(filled.store, PAGI + HOUR, PAGI + 3 * HOUR)
+    busy = BusyAtPublishing(filled.historian)
+    await settled(Store(filled.plant, busy, clock), clock, END)
+    assert busy.refused
+    assert kpi_point(filled.historian, UNIT, MORNING, PAGI).fields["revision"] == 1.0
     all_agree(filled.store)
 
 
@@ -229,7 +264,8 @@ def test_late_readings_move_the_points_of_the_chart(tmp_path: Path) -> None:
         mine.pay()
         after = stored(store.historian, Measurement.CHART_POINTS)
         assert {each.time for each in after} != {each.time for each in before}
-        all_agree(store)
+        (told,) = stored(store.historian, Measurement.CAPABILITY)
+        capability_agrees(Api(store, MEASURED, store.now()), told)
 
 
 def test_every_published_point_is_admitted(works: Store) -> None:
