@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     _add_dead_letters(commands)
     _add_deploy(commands)
     _add_historian(commands)
+    _add_dashboards(commands)
     return root
 
 
@@ -205,6 +206,16 @@ def _add_deploy(commands: "Commands") -> None:
         "--rotate", action="append", default=[], metavar="USER", help="a new password for an agent or for ingest"
     )
     init.set_defaults(command=_lazy("cli.deploy", "init"))
+
+
+def _add_dashboards(commands: "Commands") -> None:
+    dashboards = commands.add_parser("dashboards", help="Grafana dashboards of a plant")
+    actions = dashboards.add_subparsers(required=True, metavar="ACTION")
+    render = actions.add_parser("render", help="write their JSON, a folder per language")
+    render.add_argument("plant", type=Path)
+    render.add_argument("-o", dest="output", type=Path, default=Path("dashboards"), metavar="DIR", help="%(default)s")
+    render.add_argument("--lang", choices=("en", "id", "all"), default="all", help="%(default)s")
+    render.set_defaults(command=_lazy("cli.dashboards", "render"))
 
 
 def _add_historian(commands: "Commands") -> None:

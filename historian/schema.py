@@ -50,6 +50,11 @@ class Measurement(StrEnum):
     """Append-only history of changed facts."""
     LEDGER = "ledger"
     """What agents and the ingest service account for."""
+    GRAINS = "grains"
+    """For readers that choose a measurement of facts by the length of a range: each point is stamped at the longest
+    range, in milliseconds, for which it holds."""
+    SITES = "sites"
+    """What a reader must know of a site to cut its days; stamped at the epoch, so that there is one point of each."""
 
 
 class Grain(StrEnum):
@@ -110,6 +115,8 @@ TAG_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     Measurement.SCORECARDS: ("enterprise", "site", GUIDELINE, METRIC),
     Measurement.REVISIONS: (*LEVELS, SHIFT),
     Measurement.LEDGER: (AGENT, OUTBOX),
+    Measurement.GRAINS: ("enterprise",),
+    Measurement.SITES: ("enterprise", "site"),
 }
 """Measurement -> its tag keys, all of them on every point. Frozen: some stores never let them change."""
 
@@ -177,6 +184,15 @@ LEDGER_HEARD: Final = "heard_t"
 """The same of its last message with samples."""
 LEDGER_MOVED: Final = "moved_t"
 """When ``confirmed`` was last seen to grow: a receipt had arrived."""
+LEDGER_CLOCK: Final = "clock_trusted"
+"""1 while the agent knows the time, 0 until then and after its clock was set."""
+LEDGER_HEALTH: Final = ("jumps", "undated", "quarantined", "set_aside", "outbox_bytes")
+"""What else an agent says of itself, as in its state message."""
+GRAIN_SOURCE: Final = "measurement_text"
+GRAIN_BUCKET: Final = "bucket_text"
+"""Length of the stretches to show, as InfluxQL writes it."""
+SITE_TIMEZONE: Final = "timezone_text"
+"""IANA zone."""
 NOBODY: Final = "-"
 """Agent of what belongs to no agent of the plant; no agent can have this id."""
 
@@ -374,8 +390,11 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     ),
     Measurement.REVISIONS: _REVISION_FIELDS,
     Measurement.LEDGER: frozenset(
-        {LEDGER_OLDEST, LEDGER_TOLD, LEDGER_HEARD, LEDGER_MOVED, *(field.name for field in fields(AgentLedger))}
+        {LEDGER_OLDEST, LEDGER_TOLD, LEDGER_HEARD, LEDGER_MOVED, LEDGER_CLOCK, *LEDGER_HEALTH}
+        | {field.name for field in fields(AgentLedger)}
     ),
+    Measurement.GRAINS: frozenset({GRAIN_SOURCE, GRAIN_BUCKET}),
+    Measurement.SITES: frozenset({SITE_TIMEZONE}),
 }
 """Measurement -> its fields; None where any well-formed name is one."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from historian.historian import Historian
+from historian.lookups import lookup_points
 from ingest.dead_letters import DeadLetters
 from ingest.facts_engine import FactsEngine
 from ingest.leases import LeaseBook
@@ -88,6 +89,7 @@ class IngestService:
             self._letters.close()
 
     async def _work(self) -> None:
+        await self.engine.put(lookup_points(self._plant))
         await self.engine.resume()
         async with self._client, asyncio.TaskGroup() as group:
             group.create_task(self._pipeline.run(), name="ingest pipeline")

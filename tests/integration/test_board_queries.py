@@ -1,0 +1,108 @@
+"""The KPIs that boards ask InfluxDB for are those of ``kpi.evaluation``, on sparse facts of a real server."""
+
+import json
+import random
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from dashboards import queries, variables
+from dashboards.queries import LEVELS, Slice
+from historian.connect import connect
+from historian.lookups import lookup_points
+from historian.records import fact_point
+from historian.schema import Grain
+from kpi.evaluation.evaluate import evaluate
+from kpi.evaluation.formulas import FORMULAS
+from shopfloor.additive import COLUMNS, Merge, merge
+from shopfloor.fact import Fact
+from shopfloor.instant import HOUR
+from shopfloor.plant_file import load
+from tests import influxd
+from tests.unit.dashboards.test_boards import PLANT
+
+START = 1_767_225_600_000
+UNITS = ("ceper/machining/line-1/cnc-01", "ceper/machining/line-1/cnc-02", "ceper/foundry/melting/furnace-01")
+NEVER = "other_loss_kg"
+"""A column that no fact has: InfluxQL knows no such field."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    influxd.require()
+    daemon = influxd.InfluxDaemon(tmp_path_factory.mktemp("influxd")).start()
+    yield daemon
+    daemon.stop()
+
+
+def sparse(chance: random.Random) -> dict[str, float]:
+    """A record in which most columns are absent, as in a store."""
+    summed = [column.name for column in COLUMNS.values() if column.merge is Merge.SUM and column.name != NEVER]
+    return {name: round(chance.uniform(0.5, 900), 3) for name in chance.sample(summed, 25)}
+
+
+def ask(url: str, query: str, grain: Grain, start: int, end: int) -> list[dict]:
+    """As Grafana sends it: all units chosen, the range in milliseconds."""
+    for name, value in (("__from", start), ("__to", end)):
+        query = query.replace(f"${{{name}}}", str(value))
+    query = query.replace("${grain:raw}", grain.value)
+    for variable in ("site", "line", "unit"):
+        query = query.replace(f"${{{variable}:regex}}", ".*")
+    address, database = url.rsplit("/", 1)
+    told = urllib.parse.urlencode({"db": database, "q": query, "epoch": "ms"})
+    with urllib.request.urlopen(f"{address}/query?{told}") as answer:
+        (result,) = json.load(answer)["results"]
+    assert "error" not in result, (query, result)
+    return result.get("series", [])
+
+
+def test_a_kpi_on_a_board_is_the_kpi_of_the_api(server):
+    url = influxd.fresh_database(server.address)
+    store, chance = connect(url, {}), random.Random(7)
+    facts: dict[str, list[Fact]] = {unit: [] for unit in UNITS}
+    for unit in UNITS:
+        for hour in range(6):
+            record = sparse(chance) | ({"planned_run_s": 60.0} if hour % 2 else {})
+            start = START + hour * HOUR
+            facts[unit].append(Fact(unit, start, "pagi", "none", record))
+    points = [fact_point("logam-jaya", Grain.HOUR, fact) for each in facts.values() for fact in each]
+    assert len(store.write(points).accepted) == len(points)
+    store.close()
+    # the hour that begins at the end of the range is not in it
+    inside = {unit: [fact for fact in each if fact.time < START + 5 * HOUR] for unit, each in facts.items()}
+    compared = 0
+    for kpi in FORMULAS:
+        told = ask(url, queries.kpi(kpi, Slice(by=LEVELS)), Grain.HOUR, START, START + 5 * HOUR)
+        found = {"/".join(series["tags"][level] for level in LEVELS): series["values"][0][1] for series in told}
+        for unit in UNITS:
+            expected = evaluate(merge(fact.elements for fact in inside[unit])).kpis[kpi]
+            assert found.get(unit) == (None if expected is None else pytest.approx(expected, rel=1e-9)), (kpi, unit)
+            compared += expected is not None
+    assert compared > 100
+
+
+def test_an_hour_that_nobody_planned_is_empty_and_not_zero(server):
+    url = influxd.fresh_database(server.address)
+    store = connect(url, {})
+    still = Fact(UNITS[0], START, "off", "none", {"not_scheduled_s": 3600.0})
+    assert store.write([fact_point("logam-jaya", Grain.HOUR, still)]).accepted
+    store.close()
+    assert ask(url, queries.kpi("oee_index", Slice(by=LEVELS)), Grain.HOUR, START, START + HOUR) == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "grain", "bucket"),
+    [(1, "facts", "5m"), (6, "facts", "5m"), (24, "facts_hour", "1h"), (2160, "facts_shift", "1d")],
+)
+def test_a_range_finds_its_grain(server, hours, grain, bucket):
+    url = influxd.fresh_database(server.address)
+    store, plant = connect(url, {}), load(PLANT)
+    points = lookup_points(plant)
+    assert len(store.write(points).accepted) == len(points)
+    store.close()
+    found = [
+        ask(url, variable.query, Grain.HOUR, START, START + hours * HOUR)[0]["values"][0][1]
+        for variable in variables.HIDDEN
+    ]
+    assert found == [grain, bucket, "Asia/Jakarta"]
