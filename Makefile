@@ -17,7 +17,7 @@ setup: .venv/.runtime
 # (three on two cores: many tests wait for processes, leases and scans, and leave the machine idle meanwhile)
 WORKERS ?= 3
 test: check
-	@deploy/debian-packages mosquitto influxdb chromium fonts-liberation mbpoll faketime
+	@deploy/debian-packages mosquitto influxdb chromium fonts-liberation mbpoll faketime shellcheck systemd
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 ## check: lint, types, import rules, generated files

@@ -4,6 +4,7 @@
     DIRECTORY/mosquitto/   mosquitto.conf, users, rights, certificate and key: all that the broker reads
     DIRECTORY/agents/A/    agent.env and ca.crt: all that the machine of agent A needs beside the plant file
     DIRECTORY/ingest.env, api.env
+    DIRECTORY/.env         what deploy/compose.yaml needs, for a plant PC with Docker
 
 Run again it keeps every secret and certificate, adds new agents and takes the rights of those that are gone.
 """
@@ -14,10 +15,12 @@ import pwd
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from cli.certificates import Signed, authority, server
+from cli.plant_pc import PlantPc, variables
 from cli.plants import load_plant
 from cli.secret_files import PUBLIC, SECRET, folder, merged, settings, user_id, write
 from messaging import mosquitto_files as broker
@@ -37,6 +40,7 @@ _API_KEY: Final = "SHOPFLOOR_API_KEY"
 class Options:
     """What the command line asked for."""
 
+    plant: Path
     directory: Path
     hosts: Sequence[str] = ()
     port: int = 8883
@@ -51,6 +55,7 @@ def init(arguments: argparse.Namespace) -> int:
     """The command, from its arguments."""
     plant = load_plant(arguments.plant)
     options = Options(
+        plant=arguments.plant.absolute(),
         directory=arguments.directory.absolute(),
         hosts=tuple(dict.fromkeys(arguments.hosts)),
         port=arguments.port,
@@ -106,11 +111,15 @@ class Deployment:
         ]
         restart = self._broker_file(home / "mosquitto.conf", configuration(self.options, home, self.user))
         write(root / "api.env", self._api_settings(root / "api.env"))
+        yield from self._plant_pc(root / ".env")
         until = to_datetime(certificate.expires).date()
         hosts = ", ".join(certificate.hosts)
         yield f"{root}: {len(self.plant.agents)} agent(s); broker {hosts}, certificate to {until}"
         if restart:
-            yield f"next: start the broker with {home / 'mosquitto.conf'} (docs/deploy.md), or restart it"
+            yield (
+                "next: deploy/up on a PC with Docker; without Docker start, or restart, the broker with "
+                f"{home / 'mosquitto.conf'} (docs/deploy.md)"
+            )
         elif any(changed):
             yield "next: let the broker read its files again (systemctl reload mosquitto)"
 
@@ -196,6 +205,26 @@ class Deployment:
         text = _text(env)
         return merged(text, {_API_KEY: settings(text).get(_API_KEY) or secrets.token_urlsafe(24)})
 
+    # ------------------------------------------------------------ a plant PC with Docker
+
+    def _plant_pc(self, env: Path) -> Iterator[str]:
+        text = _text(env)
+        known = settings(text)
+        owner = os.geteuid() if self.owner is None else self.owner
+        pc = PlantPc(
+            version=version("shopfloor"),
+            files=self.options.directory,
+            plant=self.options.plant,
+            owner=owner,
+            group=os.getegid() if self.owner is None else pwd.getpwuid(owner).pw_gid,
+            agent=next(iter(self.plant.agents), "none"),
+            api_key=settings(_text(env.with_name("api.env")))[_API_KEY],
+        )
+        wanted = variables(known, pc)
+        write(env, merged(text, wanted))
+        if changed := [name for name, value in wanted.items() if known.get(name) != value]:
+            yield f"{env}: {', '.join(changed)} {'set' if known else 'made'}"
+
     # ------------------------------------------------------------ the broker's own
 
     def _broker_file(self, path: Path, content: str | bytes) -> bool:
@@ -217,6 +246,8 @@ def configuration(options: Options, home: Path, user: str) -> str:
 def _owner(asked: str | None) -> tuple[str, int | None]:
     """The system's user that the broker runs as, and its id unless it is ourselves."""
     ours = os.geteuid()
+    if asked is None and not _has_name(ours):
+        return BROKER_USER, None  # a user of another machine, in a container: the broker will be started as such, too
     name = asked or (BROKER_USER if ours == 0 and user_id(BROKER_USER) is not None else pwd.getpwuid(ours).pw_name)
     wanted = user_id(name)
     if wanted is None:
@@ -224,6 +255,14 @@ def _owner(asked: str | None) -> tuple[str, int | None]:
     if wanted != ours != 0:
         raise PlantError(f"--owner {name}: only root can give files away; use sudo, or leave it out")
     return name, None if wanted == ours else wanted
+
+
+def _has_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _stored(certificate: Path, key: Path) -> Signed | None:

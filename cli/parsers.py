@@ -219,7 +219,7 @@ def _add_dashboards(commands: "Commands") -> None:
 
 
 def _add_historian(commands: "Commands") -> None:
-    historian = commands.add_parser("historian", help="set up the store")
+    historian = commands.add_parser("historian", help="set up, back up and restore the store")
     actions = historian.add_subparsers(required=True, metavar="ACTION")
     init = actions.add_parser(
         "init",
@@ -238,6 +238,18 @@ def _add_historian(commands: "Commands") -> None:
         help="how long samples are kept; 0: for ever. Facts are kept for ever",
     )
     init.set_defaults(command=_lazy("cli.historian_init", "init"))
+    backup = actions.add_parser(
+        "backup",
+        help="copy the embedded store and the dead letters while they are used",
+        description="Copies what SHOPFLOOR_HISTORIAN (a folder) and SHOPFLOOR_DATA name, as of one moment, and checks "
+        "the copy; writers wait meanwhile. For an InfluxDB only the dead letters: deploy/backup does the rest.",
+    )
+    restore = actions.add_parser("restore", help="the way back, into places where nothing is")
+    for verb, name in ((backup, "backup"), (restore, "restore")):
+        verb.add_argument("folder", type=Path, metavar="FOLDER")
+        verb.set_defaults(command=_lazy("cli.historian_backup", name))
+    told = actions.add_parser("counts", help="how many points each measurement has, as JSON")
+    told.set_defaults(command=_lazy("cli.historian_backup", "told_counts"))
 
 
 def _retention(text: str) -> int:

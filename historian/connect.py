@@ -23,11 +23,17 @@ def connect(url: str, environment: Mapping[str, str] = os.environ) -> Historian:
     (``InfluxAccess.of``). Raises ServiceUnavailable where a person must act first. A server that is away for now is
     waited for: then every call raises Backpressure until it is back.
     """
+    folder = folder_of(url)
+    return _influx(url, environment) if folder is None else EmbeddedHistorian(folder)
+
+
+def folder_of(url: str) -> Path | None:
+    """The folder of an embedded store; None for an InfluxDB. Raises ServiceUnavailable for any other URL."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = EMBEDDED, url
     if scheme in SCHEMES:
-        return _influx(url, environment)
+        return None
     if scheme != EMBEDDED:  # the rest of such a URL may hold a password: never print it
         raise ServiceUnavailable(
             f"a historian of kind {scheme!r} is not supported; write embedded:///path/to/folder, a folder's path, or "
@@ -35,7 +41,7 @@ def connect(url: str, environment: Mapping[str, str] = os.environ) -> Historian:
         )
     if not rest:
         raise ServiceUnavailable("the historian's URL names no folder; write embedded:///path/to/folder")
-    return EmbeddedHistorian(Path(rest))
+    return Path(rest)
 
 
 def _influx(url: str, environment: Mapping[str, str]) -> Historian:
