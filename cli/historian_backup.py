@@ -20,6 +20,7 @@ LETTERS = "dead_letters.db"
 
 def backup(arguments: argparse.Namespace) -> int:
     """Copy store and dead letters into a folder; what is copied is checked and told."""
+    arguments.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return _copy(_folder(), arguments.folder / STORE, data_folder() / LETTERS, arguments.folder / LETTERS)
 
 

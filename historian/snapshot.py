@@ -57,13 +57,15 @@ def _copied(sources: Sequence[Path], folder: Path) -> list[Path]:
     files = SqliteFiles(_PATIENCE_S, {})
     with ExitStack() as held:
         held.callback(files.close)
-        locked = [(source, held.enter_context(files.transaction(source))) for source in sources]
-        return [_copy(db, folder / source.name) for source, db in locked]
+        for source in sources:
+            held.enter_context(files.transaction(source))
+        return [_copy(source, folder / source.name) for source in sources]
 
 
-def _copy(db: sqlite3.Connection, target: Path) -> Path:
+def _copy(source: Path, target: Path) -> Path:
+    """By a reader of its own: SQLite never copies through a connection that holds a file for writing."""
     target.touch(mode=0o600)
-    with closing(sqlite3.connect(target)) as copy:
+    with closing(sqlite3.connect(source)) as db, closing(sqlite3.connect(target)) as copy:
         db.backup(copy)
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

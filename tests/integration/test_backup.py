@@ -13,6 +13,7 @@ import pytest
 from cli.main import main
 from historian.connect import connect
 from historian.embedded import EmbeddedHistorian
+from historian.influx_answers import ServerFault
 from historian.influx_access import InfluxAccess
 from historian.influx_http import InfluxServer
 from historian.influx_setup import set_up
@@ -39,7 +40,7 @@ def fill(url: str, count: int = 300) -> dict[str, int]:
     store = connect(url, {})
     try:
         assert len(store.write(samples(count)).accepted) == count
-        ledger = [Point(Measurement.LEDGER, {"enterprise": "works", "agent": "edge-1"}, START, {"stored": 1.0})]
+        ledger = [Point(Measurement.LEDGER, {"agent": "edge-1", "outbox": "5f0c"}, START, {"stored": 1.0})]
         assert store.write(ledger).accepted
         return counts(store)
     finally:
@@ -166,14 +167,14 @@ def test_the_users_of_the_compose_file_may_do_their_work_and_no_more(tmp_path):
             pass
         own = {"SHOPFLOOR_HISTORIAN_USERNAME": "shopfloor", "SHOPFLOOR_HISTORIAN_PASSWORD": "s"}
         store = connect(server.url("shopfloor"), own)
-        now = [Point(Measurement.LEDGER, {"enterprise": "works", "agent": "edge-1"}, START, {"stored": 1.0})]
+        now = [Point(Measurement.LEDGER, {"agent": "edge-1", "outbox": "5f0c"}, START, {"stored": 1.0})]
         assert store.write(now).accepted
         assert counts(store)[Measurement.LEDGER] == 1
         store.close()
         reader = {"SHOPFLOOR_HISTORIAN_USERNAME": "grafana", "SHOPFLOOR_HISTORIAN_PASSWORD": "g"}
         store = connect(server.url("shopfloor"), reader)
         assert counts(store)[Measurement.LEDGER] == 1
-        with pytest.raises(ServiceUnavailable):
+        with pytest.raises(ServerFault, match="not authorized"):
             store.write(now)
         store.close()
         with pytest.raises(ServiceUnavailable):
