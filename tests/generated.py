@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cli.deploy import BROKER_USER, Options, configuration
 from cli.plants import load_plant
+from dashboards.render import rendered
+from dashboards.text import LANGUAGES
 from messaging.mosquitto_files import acl
 from messaging.rights import rights_of
 from shopfloor.plant_schema import json_schema
@@ -20,19 +22,28 @@ def generated() -> dict[Path, str]:
         ROOT / "plants" / "plant.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs" / "kpis.md": reference(),
         **broker_files(),
+        **boards(),
     }
 
 
 def broker_files() -> dict[Path, str]:
     """What ``shopfloor deploy init`` writes for the example plant's broker, but for the secrets."""
     home = Path("/etc/shopfloor/mosquitto")
-    plant = load_plant(ROOT / "plants" / "ceper" / "plant.yaml")
+    file = ROOT / "plants" / "ceper" / "plant.yaml"
+    plant = load_plant(file)
     return {
         ROOT / "deploy" / "mosquitto" / "mosquitto.conf": configuration(
-            Options(directory=home.parent), home, BROKER_USER
+            Options(directory=home.parent, plant=file), home, BROKER_USER
         ),
         ROOT / "deploy" / "mosquitto" / "rights": acl(rights_of(plant)),
     }
+
+
+def boards() -> dict[Path, str]:
+    """The example plant's boards in both languages."""
+    plant = load_plant(ROOT / "plants" / "ceper" / "plant.yaml")
+    home = ROOT / "deploy" / "grafana" / "dashboards"
+    return {home / lang / name: text for lang in LANGUAGES for name, text in rendered(plant, lang).items()}
 
 
 def main() -> int:
@@ -43,6 +54,7 @@ def main() -> int:
         if check:
             print(f"{path.relative_to(ROOT)} is not up to date; run make generate")
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(generated()[path], "utf-8")
     return 1 if check and stale else 0
 

@@ -13,8 +13,8 @@ import pytest
 from cli.main import main
 from historian.connect import connect
 from historian.embedded import EmbeddedHistorian
-from historian.influx_answers import ServerFault
 from historian.influx_access import InfluxAccess
+from historian.influx_answers import ServerFault
 from historian.influx_http import InfluxServer
 from historian.influx_setup import set_up
 from historian.point import Point, Query

@@ -175,7 +175,7 @@ def test_the_validation_sees_mistakes(env, right, wrong):
     content = text("compose.yaml")
     assert right in content
     broken = yaml.safe_load(expanded(content.replace(right, wrong), env))
-    with pytest.raises(Exception, match=r".+"):  # noqa: PT012 - either may see it
+    with pytest.raises(Exception, match=r".+"):
         PyCompose.from_yaml(yaml.safe_dump(broken)).validate()
 
 
@@ -250,7 +250,7 @@ def test_health_checks_ask_pages_that_exist(services):
     assert "'/health/ready'" in docker
     for name in ("ingest", "api", "agent", "simulated-agent"):
         host, port = services[name]["environment"]["SHOPFLOOR_HEALTH"].split(":")
-        assert (host, 1_024 < int(port)) == ("127.0.0.1", True), name
+        assert (host, int(port) > 1_024) == ("127.0.0.1", True), name
         assert "healthcheck" not in services[name], name
     assert services["api"]["environment"]["SHOPFLOOR_HEALTH"].endswith(
         str(arguments_of(services["api"]["command"]).port)
