@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     _add_dead_letters(commands)
     _add_deploy(commands)
     _add_historian(commands)
+    _add_dashboards(commands)
     return root
 
 
@@ -227,6 +228,18 @@ def _add_historian(commands: "Commands") -> None:
         help="how long samples are kept; 0: for ever. Facts are kept for ever",
     )
     init.set_defaults(command=_lazy("cli.historian_init", "init"))
+
+
+def _add_dashboards(commands: "Commands") -> None:
+    dashboards = commands.add_parser("dashboards", help="Grafana boards of a plant")
+    actions = dashboards.add_subparsers(required=True, metavar="ACTION")
+    render = actions.add_parser("render", help="write the boards as JSON, a folder for each language")
+    render.add_argument("-o", "--output", type=Path, default=Path("dashboards-json"), metavar="DIR")
+    render.add_argument("--lang", choices=("en", "id", "all"), default="all")
+    check = actions.add_parser("check", help="check texts, units, windows, links and places of the boards")
+    for name, action in {"render_boards": render, "check_boards": check}.items():
+        action.add_argument("plant", type=Path)
+        action.set_defaults(command=_lazy("cli.dashboards", name))
 
 
 def _retention(text: str) -> int:
