@@ -11,6 +11,7 @@ from ingest.dead_letters import DeadLetters
 from ingest.facts_engine import FactsEngine
 from ingest.leases import LeaseBook
 from ingest.ledger import IngestCounts, stored_watermark
+from ingest.lookup_writer import write_lookups
 from ingest.membership import Membership
 from ingest.pipeline import Pipeline
 from ingest.publisher import Publisher, Teller
@@ -48,7 +49,7 @@ class IngestService:
 
         ``teller`` tells what is to be published of them; without one nothing is.
         """
-        self._plant, self._plans = plant, plans
+        self._plant, self._plans, self._historian = plant, plans, historian
         self._letters = DeadLetters(dead_letters)
         self.engine = FactsEngine(
             historian,
@@ -88,6 +89,7 @@ class IngestService:
             self._letters.close()
 
     async def _work(self) -> None:
+        await write_lookups(self._historian, self._plant)
         await self.engine.resume()
         async with self._client, asyncio.TaskGroup() as group:
             group.create_task(self._pipeline.run(), name="ingest pipeline")
