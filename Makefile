@@ -27,6 +27,7 @@ check: .venv/.development
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.generated --check
+	$(BIN)/shopfloor dashboards check plants/ceper/plant.yaml
 	$(BIN)/shopfloor check plants/ceper/plant.yaml
 	$(BIN)/shopfloor check plants/steel-year/plant.yaml
 

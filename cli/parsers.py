@@ -208,16 +208,6 @@ def _add_deploy(commands: "Commands") -> None:
     init.set_defaults(command=_lazy("cli.deploy", "init"))
 
 
-def _add_dashboards(commands: "Commands") -> None:
-    dashboards = commands.add_parser("dashboards", help="Grafana dashboards of a plant")
-    actions = dashboards.add_subparsers(required=True, metavar="ACTION")
-    render = actions.add_parser("render", help="write their JSON, a folder per language")
-    render.add_argument("plant", type=Path)
-    render.add_argument("-o", dest="output", type=Path, default=Path("dashboards"), metavar="DIR", help="%(default)s")
-    render.add_argument("--lang", choices=("en", "id", "all"), default="all", help="%(default)s")
-    render.set_defaults(command=_lazy("cli.dashboards", "render"))
-
-
 def _add_historian(commands: "Commands") -> None:
     historian = commands.add_parser("historian", help="set up, back up and restore the store")
     actions = historian.add_subparsers(required=True, metavar="ACTION")
@@ -250,6 +240,18 @@ def _add_historian(commands: "Commands") -> None:
         verb.set_defaults(command=_lazy("cli.historian_backup", name))
     told = actions.add_parser("counts", help="how many points each measurement has, as JSON")
     told.set_defaults(command=_lazy("cli.historian_backup", "told_counts"))
+
+
+def _add_dashboards(commands: "Commands") -> None:
+    dashboards = commands.add_parser("dashboards", help="Grafana boards of a plant")
+    actions = dashboards.add_subparsers(required=True, metavar="ACTION")
+    render = actions.add_parser("render", help="write the boards as JSON, a folder for each language")
+    render.add_argument("-o", "--output", type=Path, default=Path("dashboards-json"), metavar="DIR")
+    render.add_argument("--lang", choices=("en", "id", "all"), default="all")
+    check = actions.add_parser("check", help="check texts, units, windows, links and places of the boards")
+    for name, action in {"render_boards": render, "check_boards": check}.items():
+        action.add_argument("plant", type=Path)
+        action.set_defaults(command=_lazy("cli.dashboards", name))
 
 
 def _retention(text: str) -> int:

@@ -26,6 +26,7 @@ from historian.historian import Historian
 from historian.records import Dirty
 from ingest.dead_letters import DeadLetters
 from ingest.facts_engine import FactsEngine
+from ingest.lookup_writer import write_lookups
 from ingest.pipeline import Pipeline
 from messaging.client import Delivery, Message
 from messaging.payload import MAX_MESSAGE_BYTES, SampleMessage, Sequenced, encode
@@ -68,6 +69,7 @@ async def _replay(plant: Plant, clock: Clock, spool: RowSpool, rows: RowReport, 
     store = historian()
     letters = DeadLetters(data_folder() / "dead_letters.db")
     try:
+        await write_lookups(store, plant)
         books = ReplayBooks(store, plant, clock, rows.outbox, spool.spans())
         books.open()
         port = _FilePort(plant, clock, spool, rows.outbox, books.oldest, stop, progress)

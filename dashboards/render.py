@@ -7,10 +7,8 @@ from string import ascii_uppercase
 from typing import Any, Final
 
 from dashboards.board import COLUMNS, Board, Kind, Label, Link, Override, Panel, Row, Step, Target, Variable
-from dashboards.boards import boards_of
-from dashboards.text import Words, words
+from dashboards.text import Words
 from dashboards.theme import UNITS
-from shopfloor.plant import Plant
 
 Json = dict[str, Any]
 
@@ -57,14 +55,6 @@ def render(board: Board, boards: Sequence[Board], setting: Setting) -> Json:
         "templating": {"list": [_source_variable(words), *(_variable(each, words) for each in board.variables)]},
         "panels": list(_panels(board.rows, words)),
     }
-
-
-def rendered(plant: Plant, language: str) -> dict[str, str]:
-    """File name -> JSON text of every board of a plant in a language."""
-    boards = boards_of(plant)
-    zones = {site.timezone for site in plant.sites}
-    setting = Setting(words(language), zones.pop() if len(zones) == 1 else "browser")
-    return {f"{board.id}.json": text_of(render(board, boards, setting)) for board in boards}
 
 
 def text_of(board: Json) -> str:

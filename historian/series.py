@@ -6,7 +6,7 @@ Keeps the embedded store of *points* lean (registers -> samples -> messages -> p
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Final
 
@@ -24,7 +24,15 @@ TABLE: Final = (
 SeriesKey = tuple[str, tuple[str, ...]]
 """Measurement and the tag values in the schema's order."""
 
-_VALUES = {measurement: itemgetter(*keys) for measurement, keys in TAG_KEYS.items()}
+
+def _values(keys: tuple[str, ...]) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
+    """Tag values as a tuple; an itemgetter of one key alone would give the bare text."""
+    if len(keys) == 1:
+        return lambda tags: (tags[keys[0]],)
+    return itemgetter(*keys)
+
+
+_VALUES: Final = {measurement: _values(keys) for measurement, keys in TAG_KEYS.items()}
 
 
 def key_of(point: Point) -> SeriesKey:

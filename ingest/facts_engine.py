@@ -7,13 +7,12 @@ marked done only after the facts were accepted: a kill anywhere in between costs
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from historian.historian import Historian
-from historian.point import Point
 from historian.records import Dirty
 from historian.schema import Origin
 from ingest.derivation_pass import DerivationPass, Owed
@@ -146,10 +145,6 @@ class FactsEngine:
             self._progress[unit].final_before = final_before
             self._progress[unit].resumed = bool(found)
             self.notify(found)
-
-    async def put(self, points: Sequence[Point]) -> None:
-        """Write points from which nothing is derived, as soon as the store takes them."""
-        await self._insist(lambda: self._historian.write(points))
 
     async def _insist(self, call: Callable[[], T]) -> T:
         """What a blocking call gives, as soon as the store can be asked."""

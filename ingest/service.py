@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from historian.historian import Historian
-from historian.lookups import lookup_points
 from ingest.dead_letters import DeadLetters
 from ingest.facts_engine import FactsEngine
 from ingest.leases import LeaseBook
 from ingest.ledger import IngestCounts, stored_watermark
+from ingest.lookup_writer import write_lookups
 from ingest.membership import Membership
 from ingest.pipeline import Pipeline
 from ingest.publisher import Publisher, Teller
@@ -49,7 +49,7 @@ class IngestService:
 
         ``teller`` tells what is to be published of them; without one nothing is.
         """
-        self._plant, self._plans = plant, plans
+        self._plant, self._plans, self._historian = plant, plans, historian
         self._letters = DeadLetters(dead_letters)
         self.engine = FactsEngine(
             historian,
@@ -89,7 +89,7 @@ class IngestService:
             self._letters.close()
 
     async def _work(self) -> None:
-        await self.engine.put(lookup_points(self._plant))
+        await write_lookups(self._historian, self._plant)
         await self.engine.resume()
         async with self._client, asyncio.TaskGroup() as group:
             group.create_task(self._pipeline.run(), name="ingest pipeline")

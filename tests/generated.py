@@ -4,10 +4,9 @@ import json
 import sys
 from pathlib import Path
 
+from cli.dashboards import rendered
 from cli.deploy import BROKER_USER, Options, configuration
 from cli.plants import load_plant
-from dashboards.render import rendered
-from dashboards.text import LANGUAGES
 from messaging.mosquitto_files import acl
 from messaging.rights import rights_of
 from shopfloor.plant_schema import json_schema
@@ -40,23 +39,33 @@ def broker_files() -> dict[Path, str]:
 
 
 def boards() -> dict[Path, str]:
-    """The example plant's boards in both languages."""
+    """The example plant's Grafana boards in each language."""
     plant = load_plant(ROOT / "plants" / "ceper" / "plant.yaml")
-    home = ROOT / "deploy" / "grafana" / "dashboards"
-    return {home / lang / name: text for lang in LANGUAGES for name, text in rendered(plant, lang).items()}
+    return {ROOT / "dashboards" / "rendered" / name: text for name, text in rendered(plant).items()}
 
 
 def main() -> int:
     """Write the files, or with --check name those that differ."""
     check = "--check" in sys.argv
-    stale = [path for path, text in generated().items() if not path.exists() or path.read_text("utf-8") != text]
+    files = generated()
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
         if check:
             print(f"{path.relative_to(ROOT)} is not up to date; run make generate")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(generated()[path], "utf-8")
-    return 1 if check and stale else 0
+            path.write_text(files[path], "utf-8")
+    for path in forgotten(files):
+        if check:
+            print(f"{path.relative_to(ROOT)} belongs to no board; run make generate")
+        else:
+            path.unlink()
+    return 1 if check and (stale or forgotten(files)) else 0
+
+
+def forgotten(files: dict[Path, str]) -> list[Path]:
+    """Rendered boards that are no more."""
+    return sorted(set((ROOT / "dashboards" / "rendered").rglob("*.json")) - files.keys())
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.dashboards import rendered
 from cli.main import main
 from dashboards.boards import boards_of
-from dashboards.render import rendered
 from dashboards.text import LANGUAGES, words
 from shopfloor.plant_file import load
 
@@ -22,7 +22,7 @@ def plant():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_panel_says_what_it_shows_in_which_unit(plant, language):
-    for text in rendered(plant, language).values():
+    for text in rendered(plant, (language,)).values():
         panels = [panel for panel in json.loads(text)["panels"] if panel["type"] != "row"]
         assert panels
         for panel in panels:
@@ -43,14 +43,14 @@ def test_no_query_names_a_source_a_zone_or_a_site(plant):
                 assert "Asia/" not in target.query
                 assert "'ceper'" not in target.query
                 assert "time < ${__to}ms" in target.query
-    for text in rendered(plant, "en").values():
+    for text in rendered(plant, ("en",)).values():
         board = json.loads(text)
         sources = {panel["datasource"]["uid"] for panel in board["panels"] if "datasource" in panel}
         assert sources == {"${source}"}
 
 
 def test_panels_do_not_overlap(plant):
-    for text in rendered(plant, "id").values():
+    for text in rendered(plant, ("id",)).values():
         taken: set[tuple[int, int]] = set()
         for panel in json.loads(text)["panels"]:
             place = panel["gridPos"]

@@ -1,0 +1,78 @@
+"""The boards of the example plant hold to the rules, and each rule finds what breaks it."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.dashboards import MANY_ZONES, documents, problems_of, zone_of
+from cli.main import main
+from cli.plants import load_plant
+from dashboards.lint import lint
+
+PLANT_FILE = Path(__file__).parents[3] / "plants" / "ceper" / "plant.yaml"
+SITES = ("ceper",)
+
+
+@pytest.fixture(scope="module")
+def boards() -> list[dict[str, Any]]:
+    return documents(load_plant(PLANT_FILE), "en")
+
+
+def test_the_example_plants_boards_are_right() -> None:
+    plant = load_plant(PLANT_FILE)
+    assert problems_of(plant) == []
+    assert zone_of(plant) == "Asia/Jakarta" != MANY_ZONES
+
+
+def test_render_writes_the_chosen_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dashboards", "render", str(PLANT_FILE), "-o", str(tmp_path), "--lang", "id"]) == 0
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json"))
+    assert "id/shopfloor-overview-id.json" in written
+    assert all(name.startswith("id/") for name in written)
+    assert len(capsys.readouterr().out.splitlines()) == len(written)
+
+
+def first(board: dict[str, Any]) -> Any:
+    return next(panel for panel in board["panels"] if panel.get("targets"))
+
+
+def moved(board: dict[str, Any]) -> None:
+    first(board)["gridPos"]["y"] -= 1
+
+
+def queried(old: str, new: str) -> Callable[[dict[str, Any]], None]:
+    def change(board: dict[str, Any]) -> None:
+        target = first(board)["targets"][0]
+        target["query"] = target["query"].replace(old, new) if old else target["query"] + new
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda board: first(board).update(title=""), "no title"),
+        (lambda board: first(board).update(description=""), "no description"),
+        (lambda board: first(board)["fieldConfig"]["defaults"].pop("unit"), "no unit"),
+        (lambda board: first(board).update(targets=[]), "no query"),
+        (lambda board: first(board)["datasource"].update(uid="influx"), "data source 'influx' is literal"),
+        (lambda board: first(board)["links"].append({"url": "/d/nowhere?a=b"}), "leads to nowhere"),
+        (moved, "overlap"),
+        (queried("time < ${__to}ms", "time <= ${__to}ms"), "no window"),
+        (queried("", " tz('Asia/Jakarta')"), "time zone tz('Asia/Jakarta') is literal"),
+        (queried("", " WHERE \"site\" = 'ceper'"), "site 'ceper' is literal"),
+        (queried("", " GROUP BY time(1h)"), "GROUP BY time without fill"),
+    ],
+)
+def test_a_broken_rule_is_told(
+    boards: list[dict[str, Any]], change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    assert lint(boards, SITES) == []
+    broken = copy.deepcopy(boards)
+    change(broken[0])
+    problems = lint(broken, SITES)
+    assert problems
+    assert any(words in problem for problem in problems)
