@@ -12,12 +12,12 @@ from historian.schema import Grain, Measurement
 from shopfloor.instant import HOUR
 from shopfloor.plant import Plant
 
-DAY: Final = 24 * HOUR
+_DAY: Final = 24 * HOUR
 GRAINS: Final = (
     (6 * HOUR, Grain.MINUTE, "5m"),
-    (4 * DAY, Grain.HOUR, "1h"),
-    (100 * DAY, Grain.SHIFT, "1d"),
-    (100 * 365 * DAY, Grain.SHIFT, "7d"),
+    (4 * _DAY, Grain.HOUR, "1h"),
+    (100 * _DAY, Grain.SHIFT, "1d"),
+    (100 * 365 * _DAY, Grain.SHIFT, "7d"),
 )
 """(longest range, grain, length of the stretches to show), from short to long."""
 

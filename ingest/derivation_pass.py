@@ -20,7 +20,7 @@ from ingest.publisher import Publisher, changes_of
 from ingest.revisions import Cause, Revisions
 from ingest.spans import Window, joined
 from ingest.unit_derivation import UnitDerivation
-from shopfloor.errors import Backpressure
+from ingest.whole_write import write_whole
 from shopfloor.instant import QUARTER, Instant
 
 log = logging.getLogger(__name__)
@@ -141,14 +141,12 @@ class DerivationPass:
             fed = [(each.start, each.end) for each in dirties if each.origin in _SAMPLES]
             self._publisher.owe({unit: windows} if told else {}, {unit: fed})
 
-    def _store(self, points: list[Point]) -> None:
-        while points:
-            report = self._historian.write(points)
-            for index, reason in report.rejected.items():
-                log.error("the historian refused %s of the facts engine: %s", points[index].measurement, reason)
-            if not report.accepted and not report.rejected:
-                raise Backpressure("the historian took nothing")
-            points = [points[index] for index in report.kept(len(points))]
+    def _store(self, points: Sequence[Point]) -> None:
+        write_whole(self._historian, points, _refused)
+
+
+def _refused(point: Point, reason: str) -> None:
+    log.error("the historian refused %s of the facts engine: %s", point.measurement, reason)
 
 
 def _changes(derivation: UnitDerivation, taken: Sequence[Dirty]) -> Iterator[tuple[Cause, list[Window], list[Dirty]]]:

@@ -19,6 +19,7 @@ from ingest.derivation_pass import DerivationPass, Owed
 from ingest.open_intervals import Elsewhere, left_behind, open_of
 from ingest.publisher import Publisher
 from ingest.unit_derivation import UnitDerivation
+from ingest.whole_write import insist
 from kpi.plan import UnitPlan
 from shopfloor.clock import Clock
 from shopfloor.errors import Backpressure
@@ -147,13 +148,7 @@ class FactsEngine:
             self.notify(found)
 
     async def _insist(self, call: Callable[[], T]) -> T:
-        """What a blocking call gives, as soon as the store can be asked."""
-        while True:
-            try:
-                return await asyncio.to_thread(call)
-            except Backpressure as busy:
-                self._note_delay(busy)
-                await asyncio.sleep(busy.retry_after_s)
+        return await insist(call, self._note_delay)
 
     def notify(self, dirties: Iterable[Dirty]) -> None:
         """Intervals whose dirty points are stored, with what caused them. Units of other engines are passed over."""

@@ -18,7 +18,7 @@ from historian.published import Told, holding, place_tags, replacements, subject
 from historian.records import Dirty, dirty_point, unit_of
 from historian.schema import FINAL, PERIOD_START, PERIOD_UNTIL, Measurement, Origin
 from ingest.spans import Window, hull, joined
-from shopfloor.errors import Backpressure
+from ingest.whole_write import must_be_stored, write_whole
 from shopfloor.instant import HOUR, MINUTE, SECOND, Instant, floor_to
 
 ROUND_S: Final = 60.0
@@ -296,15 +296,7 @@ class Publisher:
         self._write(replacements(stored, told.wanted))
 
     def _write(self, points: Sequence[Point]) -> None:
-        while points:
-            report = self._historian.write(points)
-            if report.rejected:
-                index, reason = next(iter(report.rejected.items()))
-                raise ValueError(f"the historian refused a point of {points[index].measurement}: {reason}")
-            if not report.accepted:
-                raise Backpressure("the historian took nothing")
-            self.written += len(report.accepted)
-            points = [points[index] for index in report.kept(len(points))]
+        self.written += write_whole(self._historian, points, must_be_stored)
 
 
 @dataclass(slots=True)

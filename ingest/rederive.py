@@ -10,7 +10,6 @@ from typing import Final
 from uuid import uuid4
 
 from historian.historian import Historian
-from historian.point import Point
 from historian.records import Dirty, Revision, dirty_point
 from historian.schema import Origin
 from ingest.open_intervals import open_of
@@ -19,6 +18,7 @@ from ingest.rehearsal import Rehearsal
 from ingest.revisions import REDERIVE, Cause, Revisions
 from ingest.spans import joined
 from ingest.unit_derivation import UnitDerivation
+from ingest.whole_write import must_be_stored, write_whole
 from kpi.plan import UnitPlan
 from shopfloor.errors import Backpressure
 from shopfloor.instant import QUARTER, Instant, ceil_to, floor_to
@@ -112,21 +112,12 @@ def _one(
     for window in windows:
         for part in derivation.chunks(window):
             points = derivation.update(part, revisions)
-            _store(historian, points)
+            write_whole(historian, points, must_be_stored)
             derivation.stored(points)
             progress(derivation.unit, part[1])
     if publisher is not None:
         publisher.for_others(derivation.unit, windows)
-    _store(historian, [dirty_point(enterprise, replace(dirty, done=True)) for dirty in owed])
+    done = [dirty_point(enterprise, replace(dirty, done=True)) for dirty in owed]
+    write_whole(historian, done, must_be_stored)
     changed = sorted(revisions.made.values(), key=lambda each: each.shift_start)
     return UnitDifferences(derivation.unit, changed, derivation.derivable_from())
-
-
-def _store(historian: Historian, points: list[Point]) -> None:
-    while points:
-        report = historian.write(points)
-        if report.rejected:
-            raise ValueError(f"the historian refused a derived point: {next(iter(report.rejected.values()))}")
-        if not report.accepted:
-            raise Backpressure("the historian took nothing")
-        points = [points[index] for index in report.kept(len(points))]
