@@ -118,13 +118,14 @@ def quality_items(
 
 
 def characteristics_of(
-    store: Store, unit: WorkUnit, window: Window, most: int = MOST_POINTS
+    store: Store, unit: WorkUnit, window: Window, most: int = MOST_POINTS, *, only: str | None = None
 ) -> tuple[CharacteristicAnswer, ...]:
-    """Every characteristic of a unit in a window, with at most so many of a chart's last points."""
-    if not unit.characteristics:
+    """A unit's characteristics, or ``only`` that of a tag, in a window; ``most`` of the last points of each chart."""
+    wanted = [each for each in unit.characteristics if only in (None, each.tag)]
+    if not wanted:
         return ()
     samples = store.historian.samples(store.plant.enterprise, str(unit.path), window.start, window.end)
-    return tuple(_characteristic(unit, each, samples, most) for each in unit.characteristics)
+    return tuple(_characteristic(unit, each, samples, most) for each in wanted)
 
 
 def readings(columns: SampleColumns, tag: str, max_age_ms: int) -> tuple[Times, Values]:
@@ -170,8 +171,6 @@ def _item(
     path = str(unit.path)
     item = told[path]
     steps = [_step_yield(told[str(step.path)]) for step in _steps(store, unit)]
-    wanted = [each for each in unit.characteristics if characteristic in (None, each.tag)]
-    samples = store.historian.samples(store.plant.enterprise, path, window.start, window.end) if wanted else None
     return QualityItem(
         unit=path,
         start=window.start,
@@ -181,7 +180,7 @@ def _item(
             "rolled_throughput_yield": rolled_throughput(steps),
         },
         counts={name: item.elements[name] for name in COUNTS if name in item.elements},
-        characteristics=tuple(_characteristic(unit, each, samples) for each in wanted) if samples is not None else (),
+        characteristics=characteristics_of(store, unit, window, only=characteristic),
         coverage=item.coverage,
         final=item.final,
         revision=item.revision,
@@ -197,7 +196,7 @@ def _step_yield(item: KpiItem) -> float | None:
 
 
 def _characteristic(
-    unit: WorkUnit, characteristic: Characteristic, samples: SampleColumns, most: int = MOST_POINTS
+    unit: WorkUnit, characteristic: Characteristic, samples: SampleColumns, most: int
 ) -> CharacteristicAnswer:
     times, values = readings(samples, characteristic.tag, unit.max_age_ms)
     for correction in unit.corrections:
