@@ -13,6 +13,7 @@ from historian.schema import Measurement
 from ingest.facts_engine import FactsEngine
 from ingest.publisher import Publisher
 from kpi_api.answers import KpiItem
+from kpi_api.claims import Claim
 from kpi_api.energy import EnergyItem, energy_items
 from kpi_api.published import Publications
 from kpi_api.quality import quality_items
@@ -20,6 +21,8 @@ from kpi_api.questions import By
 from kpi_api.store import Store
 from shopfloor.clock import Clock
 from shopfloor.instant import HOUR, Instant, to_datetime
+from shopfloor.machine_state import TimeCategory
+from shopfloor.statement import StatementKind
 
 EXACT = 1e-9
 DAY = 24 * HOUR
@@ -54,6 +57,20 @@ async def settled(store: Store, clock: Clock, final_until: Instant | None = None
         idle.cancel()
         await asyncio.gather(running, idle, return_exceptions=True)
     return engine
+
+
+def not_scheduled(store: Store, unit: str, start: Instant, end: Instant) -> None:
+    """A late edit: nothing was to be made in all that time."""
+    store.statements.state(
+        Claim(
+            unit=unit,
+            kind=StatementKind.CATEGORY,
+            start=start,
+            end=end,
+            author="sri",
+            category=TimeCategory.PLANNED_STOP,
+        )
+    )
 
 
 def stored(historian: Historian, measurement: Measurement) -> list[Point]:

@@ -3,6 +3,7 @@
 For tests, the fault harness and benchmarks. ``InfluxDaemon(folder).start()``, then ``url("DATABASE")``.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -10,9 +11,10 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -60,6 +62,17 @@ def fresh_database(address: str, raw_retention: int = FOREVER) -> str:
     for _ in set_up(InfluxAccess.of(url), raw_retention):
         pass
     return url
+
+
+def asked(url: str, influxql: str) -> list[dict[str, Any]]:
+    """The series that a database's ``/query`` answers, times in milliseconds; its error fails the test."""
+    address, _, name = url.rpartition("/")
+    question = urllib.parse.urlencode({"db": name, "q": influxql, "epoch": "ms"})
+    with urllib.request.urlopen(f"{address}/query?{question}", timeout=30) as answer:
+        (result,) = json.load(answer)["results"]
+    assert "error" not in result, (influxql, result)
+    series: list[dict[str, Any]] = result.get("series", [])
+    return series
 
 
 def require() -> None:

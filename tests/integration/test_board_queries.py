@@ -1,9 +1,6 @@
 """The KPIs that boards ask InfluxDB for are those of ``kpi.evaluation``, on sparse facts of a real server."""
 
-import json
 import random
-import urllib.parse
-import urllib.request
 
 import pytest
 
@@ -19,21 +16,13 @@ from shopfloor.additive import COLUMNS, Merge, merge
 from shopfloor.fact import Fact
 from shopfloor.instant import HOUR
 from shopfloor.plant_file import load
-from tests import influxd
-from tests.unit.dashboards.test_boards import PLANT
+from tests.filled_plant import PLANT_FILE
+from tests.influxd import asked, fresh_database
 
 START = 1_767_225_600_000
 UNITS = ("ceper/machining/line-1/cnc-01", "ceper/machining/line-1/cnc-02", "ceper/foundry/melting/furnace-01")
 NEVER = "other_loss_kg"
 """A column that no fact has: InfluxQL knows no such field."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    influxd.require()
-    daemon = influxd.InfluxDaemon(tmp_path_factory.mktemp("influxd")).start()
-    yield daemon
-    daemon.stop()
 
 
 def sparse(chance: random.Random) -> dict[str, float]:
@@ -49,16 +38,11 @@ def ask(url: str, query: str, grain: Grain, start: int, end: int) -> list[dict]:
     query = query.replace("${grain:raw}", grain.value)
     for variable in ("site", "line", "unit"):
         query = query.replace(f"${{{variable}:regex}}", ".*")
-    address, database = url.rsplit("/", 1)
-    told = urllib.parse.urlencode({"db": database, "q": query, "epoch": "ms"})
-    with urllib.request.urlopen(f"{address}/query?{told}") as answer:
-        (result,) = json.load(answer)["results"]
-    assert "error" not in result, (query, result)
-    return result.get("series", [])
+    return asked(url, query)
 
 
-def test_a_kpi_on_a_board_is_the_kpi_of_the_api(server):
-    url = influxd.fresh_database(server.address)
+def test_a_kpi_on_a_board_is_the_kpi_of_the_api(influx):
+    url = fresh_database(influx.address)
     store, chance = connect(url, {}), random.Random(7)
     facts: dict[str, list[Fact]] = {unit: [] for unit in UNITS}
     for unit in UNITS:
@@ -82,8 +66,8 @@ def test_a_kpi_on_a_board_is_the_kpi_of_the_api(server):
     assert compared > 100
 
 
-def test_an_hour_that_nobody_planned_is_empty_and_not_zero(server):
-    url = influxd.fresh_database(server.address)
+def test_an_hour_that_nobody_planned_is_empty_and_not_zero(influx):
+    url = fresh_database(influx.address)
     store = connect(url, {})
     still = Fact(UNITS[0], START, "off", "none", {"not_scheduled_s": 3600.0})
     assert store.write([fact_point("logam-jaya", Grain.HOUR, still)]).accepted
@@ -95,9 +79,9 @@ def test_an_hour_that_nobody_planned_is_empty_and_not_zero(server):
     ("hours", "grain", "bucket"),
     [(1, "facts", "5m"), (6, "facts", "5m"), (24, "facts_hour", "1h"), (2160, "facts_shift", "1d")],
 )
-def test_a_range_finds_its_grain(server, hours, grain, bucket):
-    url = influxd.fresh_database(server.address)
-    store, plant = connect(url, {}), load(PLANT)
+def test_a_range_finds_its_grain(influx, hours, grain, bucket):
+    url = fresh_database(influx.address)
+    store, plant = connect(url, {}), load(PLANT_FILE)
     points = lookup_points(plant)
     assert len(store.write(points).accepted) == len(points)
     store.close()

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from messaging.access import BrokerAccess
 from messaging.client import Message, MqttClient
@@ -343,9 +344,8 @@ class Storm:
             await asyncio.sleep(min(pauses.expovariate(1 / pause_s), 4 * pause_s))
             self._raise_what_failed()
             next_ones = deque(each for each in next_ones if not self._spared(each))
-            while len(next_ones) < AHEAD:
-                if not self._spared(fault := next(plan)):
-                    next_ones.append(fault)
+            drawn = islice(plan, AHEAD - len(next_ones))
+            next_ones.extend(each for each in drawn if not self._spared(each))
             left_s = deadline - time.monotonic()
             ready = next((each for each in next_ones if self._may_strike(each, left_s)), None)
             if ready is not None:

@@ -11,13 +11,12 @@ from cli.main import main
 from dashboards.boards import boards_of
 from dashboards.text import LANGUAGES, words
 from shopfloor.plant_file import load
-
-PLANT = Path(__file__).parents[3] / "plants" / "ceper" / "plant.yaml"
+from tests.filled_plant import PLANT_FILE
 
 
 @pytest.fixture(scope="module")
 def plant():
-    return load(PLANT)
+    return load(PLANT_FILE)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -63,7 +62,7 @@ def test_panels_do_not_overlap(plant):
 
 
 def test_render_writes_a_file_per_language_and_board(plant, tmp_path, capsys):
-    assert main(["dashboards", "render", str(PLANT), "-o", str(tmp_path)]) == 0
+    assert main(["dashboards", "render", str(PLANT_FILE), "-o", str(tmp_path)]) == 0
     told = capsys.readouterr().out.splitlines()
     assert len(told) == 2 * len(boards_of(plant))
     for line in told:

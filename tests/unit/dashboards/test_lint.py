@@ -11,8 +11,8 @@ from cli.dashboards import MANY_ZONES, documents, problems_of, zone_of
 from cli.main import main
 from cli.plants import load_plant
 from dashboards.lint import lint
+from tests.filled_plant import PLANT_FILE
 
-PLANT_FILE = Path(__file__).parents[3] / "plants" / "ceper" / "plant.yaml"
 SITES = ("ceper",)
 
 

@@ -12,8 +12,7 @@ from historian.schema import GRAIN_SOURCE, SITE_TIMEZONE, Measurement
 from ingest.lookup_writer import write_lookups
 from shopfloor.errors import Backpressure
 from shopfloor.plant_file import load
-
-PLANT_FILE = Path(__file__).parents[3] / "plants" / "ceper" / "plant.yaml"
+from tests.filled_plant import PLANT_FILE
 
 
 async def test_lookups_are_written_when_the_store_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

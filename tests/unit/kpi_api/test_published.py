@@ -15,16 +15,13 @@ from historian.published import Score, score_point, scores_of, subject_of
 from historian.records import Dirty, point_dirty, sample_point
 from historian.schema import Measurement, Origin
 from ingest.publisher import LAG, Publisher
-from kpi_api.claims import Claim
 from kpi_api.questions import By
 from kpi_api.store import Store
 from shopfloor.clock import CatchUpClock
 from shopfloor.errors import Backpressure
-from shopfloor.instant import HOUR, MINUTE, SECOND, Instant, floor_to, parse_instant
-from shopfloor.machine_state import TimeCategory
+from shopfloor.instant import HOUR, MINUTE, SECOND, floor_to, parse_instant
 from shopfloor.sample import Sample
-from shopfloor.statement import StatementKind
-from tests.agreement import Api, all_agree, capability_agrees, kpi_point, publisher, settled, stored
+from tests.agreement import Api, all_agree, capability_agrees, kpi_point, not_scheduled, publisher, settled, stored
 from tests.filled_plant import END, FilledPlant, filled_plant
 from tests.small_works import DAYS, FIRST, MEASURED, METER, SECOND_STEP, small_works
 from tests.small_works import START as NEW_YEAR
@@ -56,20 +53,6 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield store
 
 
-def not_scheduled(store: Store, start: Instant, end: Instant, unit: str = UNIT) -> None:
-    """A late edit: nothing was to be made in all that time."""
-    store.statements.state(
-        Claim(
-            unit=unit,
-            kind=StatementKind.CATEGORY,
-            start=start,
-            end=end,
-            author="sri",
-            category=TimeCategory.PLANNED_STOP,
-        )
-    )
-
-
 async def test_what_runs_and_has_ended_of_every_unit_and_place_is_the_answer_of_the_api(filled: FilledPlant) -> None:
     await settled(filled.store, CatchUpClock(END), END)
     assert all_agree(filled.store) > 40
@@ -84,7 +67,7 @@ async def test_a_late_edit_of_an_ended_shift_changes_both(filled: FilledPlant) -
     clock = CatchUpClock(END)
     await settled(filled.store, clock, END)
     before = {subject: kpi_point(filled.historian, subject, MORNING, PAGI) for subject in (UNIT, LINE, "ceper", "")}
-    not_scheduled(filled.store, PAGI + HOUR, PAGI + 3 * HOUR)
+    not_scheduled(filled.store, UNIT, PAGI + HOUR, PAGI + 3 * HOUR)
     await settled(filled.store, clock, END)
     all_agree(filled.store)
     after = {subject: kpi_point(filled.historian, subject, MORNING, PAGI) for subject in before}
@@ -98,7 +81,7 @@ async def test_a_kpi_that_becomes_undefined_is_gone_for_a_reader_with_the_guard(
     await settled(filled.store, clock, END)
     before = kpi_point(filled.historian, UNIT, MORNING, PAGI)
     assert "oee_index" in before.fields
-    not_scheduled(filled.store, PAGI, SORE)
+    not_scheduled(filled.store, UNIT, PAGI, SORE)
     await settled(filled.store, clock, END)
     after = kpi_point(filled.historian, UNIT, MORNING, PAGI)
     assert {"oee_index", "availability"} & after.fields.keys() == set()
@@ -114,7 +97,7 @@ async def test_a_kpi_that_becomes_undefined_is_gone_for_a_reader_with_the_guard(
 
 async def test_a_sign_off_is_published_although_no_fact_changes(filled: FilledPlant) -> None:
     clock = CatchUpClock(END)
-    not_scheduled(filled.store, MALAM + 5 * HOUR, MALAM + 6 * HOUR)
+    not_scheduled(filled.store, UNIT, MALAM + 5 * HOUR, MALAM + 6 * HOUR)
     await settled(filled.store, clock, END)
     before = kpi_point(filled.historian, UNIT, NIGHT, MALAM).fields
     assert (before["signed"], before["final"]) == (0.0, 1.0)
@@ -153,10 +136,10 @@ class DiesAtPublishing:
 
 async def test_a_kill_between_facts_and_publishing_is_healed(filled: FilledPlant) -> None:
     clock = CatchUpClock(END)
-    not_scheduled(filled.store, MALAM + 5 * HOUR, MALAM + 6 * HOUR)
+    not_scheduled(filled.store, UNIT, MALAM + 5 * HOUR, MALAM + 6 * HOUR)
     await settled(filled.store, clock, END)
     before = kpi_point(filled.historian, UNIT, NIGHT, MALAM)
-    not_scheduled(filled.store, MALAM + 3 * HOUR, MALAM + 5 * HOUR)
+    not_scheduled(filled.store, UNIT, MALAM + 3 * HOUR, MALAM + 5 * HOUR)
     dying = Store(filled.plant, DiesAtPublishing(filled.historian), clock)
     with pytest.raises(Killed):
         await settled(dying, clock, END)
@@ -188,7 +171,7 @@ class BusyAtPublishing:
 async def test_a_store_that_was_busy_at_publishing_is_asked_again(filled: FilledPlant) -> None:
     clock = CatchUpClock(END)
     await settled(filled.store, clock, END)
-    not_scheduled(filled.store, PAGI + HOUR, PAGI + 3 * HOUR)
+    not_scheduled(filled.store, UNIT, PAGI + HOUR, PAGI + 3 * HOUR)
     busy = BusyAtPublishing(filled.historian)
     await settled(Store(filled.plant, busy, clock), clock, END)
     assert busy.refused
