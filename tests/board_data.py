@@ -5,15 +5,20 @@ the stops get a reason, as operators give them.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from historian.connect import connect
 from historian.influx_access import InfluxAccess
 from historian.influx_setup import DAY, set_up
+from kpi_api.app import create_app
+from kpi_api.server import served
+from kpi_api.store import Store
+from shopfloor.clock import CatchUpClock
 from shopfloor.instant import HOUR, MINUTE, Instant, parse_instant
 from shopfloor.plant import Plant
 from tests.influxd import InfluxDaemon
@@ -45,12 +50,12 @@ class BoardData:
 def fresh_url(influx: InfluxDaemon) -> str:
     """A new database as ``shopfloor historian init`` makes one, raw samples in a policy of their own."""
     url = influx.url(f"t{uuid4().hex}")
-    for _ in set_up(InfluxAccess.of(url), KEPT_DAYS * DAY):
+    for _ in set_up(InfluxAccess.of(url, {}), KEPT_DAYS * DAY):
         pass
     return url
 
 
-async def fill(folder: Path, url: str, days: int, scan_s: int) -> BoardData:
+async def filled(folder: Path, url: str, days: int, scan_s: int) -> BoardData:
     """So many days and an hour, stored, derived and published."""
     plant, end = example_plant(folder, scan_s), START + days * DAY + RUNNING
     async with wired(folder, plant, SEED, START, url=url, published_at=end) as wire:
@@ -59,7 +64,16 @@ async def fill(folder: Path, url: str, days: int, scan_s: int) -> BoardData:
             await feeder.drained()
         await wire.modbus(end - BY_MODBUS, end)
         await wire.settled()
-        people = People(wire.historian, plant, SEED, [reason for reason in plant.reasons])
+        people = People(wire.historian, plant, SEED, plant.reasons)
         await asyncio.to_thread(people.explain, START, end - BY_MODBUS)
         await wire.settled()
     return BoardData(plant, folder / "plant.yaml", url, end)
+
+
+@asynccontextmanager
+async def kpi_api(data: BoardData) -> AsyncIterator[str]:
+    """The KPI API of the data over HTTP, at their now; gives its URL."""
+    with closing(connect(data.url, {})) as historian:
+        store = Store(data.plant, historian, CatchUpClock(data.now))
+        async with served(create_app(store), port=0) as url:
+            yield url
