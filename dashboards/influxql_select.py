@@ -13,7 +13,7 @@ from shopfloor.errors import ShopfloorError
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
-      | (?P<regex>(?<=~\ )/(?:[^/\\]|\\.)*/)
+      | (?P<regex>(?:(?<=~\ )|(?<=\()|(?<=,\ )|(?<=SELECT\ ))/(?:[^/\\]|\\.)*/)
       | (?P<name>"(?:[^"\\]|\\.)*")
       | (?P<text>'(?:[^'\\]|\\.)*')
       | (?P<variable>\$\{[^}]*\}\w*|\$\w+)
@@ -246,7 +246,9 @@ def _without_aliases(tokens: Sequence[_Token]) -> list[_Token]:
 
 def _given(tokens: Sequence[_Token]) -> Iterator[str]:
     for item in _items(tokens):
-        if len(item) > 1 and item[-2].word == "AS":
+        if any(token.kind == "regex" for token in item):
+            yield ANYTHING
+        elif len(item) > 1 and item[-2].word == "AS":
             yield item[-1].named
         elif functions := list(_functions(item)):
             yield functions[0]

@@ -82,11 +82,11 @@ def _query(target: Json, sites: Collection[str]) -> Iterator[str]:
     query: str = target["query"]
     yield from _source(target)
     yield from _literals(query, sites)
-    yield from name_problems(query)
     if WINDOW not in query and "$timeFilter" not in query:
         yield f"no window; write {WINDOW}"
     if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):
         yield "GROUP BY time without fill(): say what an empty stretch is"
+    yield from name_problems(query)
 
 
 def _coverage(board: Json) -> Iterator[str]:

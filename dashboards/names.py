@@ -9,7 +9,7 @@ from typing import Final
 from dashboards.influxql_select import ANYTHING, Select, Unreadable, read_query
 from dashboards.queries import GRAIN
 from historian import schema
-from historian.influx_names import RAW
+from historian.influx_names import MARKER, RAW
 from historian.schema import PUBLISHED, TAG_KEYS, Grain, Measurement, knows_field
 from kpi.evaluation.definitions import KPIS
 from kpi.evaluation.formulas import SUMS
@@ -56,7 +56,7 @@ def _select(select: Select) -> Iterator[str]:
         yield from _place(measurement, policy)
         if measurement in PUBLISHED and _GUARD not in select.condition:
             yield f"{measurement} without {_GUARD}: a row that was replaced would be shown too"
-    if inner:
+    if inner and ANYTHING not in inner:
         tags = {tag for measurement in select.measurements() for tag in _tags(measurement)}
         for name in (*select.reads, *select.asks):
             if name not in inner | tags | {_TIME, ANYTHING}:
@@ -83,7 +83,7 @@ def _tags(measurement: str) -> tuple[str, ...]:
 
 
 def _knows(measurement: str, field: str) -> bool:
-    if "${" in field:  # whoever writes the variable's values answers for them
+    if field == MARKER or "${" in field:  # whoever writes a variable's values answers for them
         return True
     if measurement == Measurement.KPI_PUBLISHED:
         return field in _KPI_FIELDS

@@ -18,6 +18,8 @@ GOOD = (
     f'SELECT sum("sum_good") FROM "kpi_published" WHERE {WINDOW} AND "current" = 1 AND "shift" = \'-\'',
     f'SELECT mean("power_kw") FROM "raw"."samples" WHERE {WINDOW} GROUP BY time($__interval), "work_unit" fill(null)',
     f'SELECT top("s", "work_unit", 5) FROM (SELECT sum("lost_s") AS "s" FROM "losses" WHERE {WINDOW} GROUP BY *)',
+    f'SELECT "_dead_a" FROM (SELECT last(/^dead_/) FROM "ledger" WHERE {WINDOW} GROUP BY "agent")',
+    f'SELECT count("N") FROM "raw"."samples" WHERE {WINDOW}',
     f'SELECT * FROM "stops" WHERE {WINDOW} AND "work_unit" =~ /^${{unit:regex}}$/ ORDER BY time DESC LIMIT 20',
 )
 
