@@ -3,7 +3,7 @@
 Beside the panels of registers -> samples -> messages -> points -> facts -> KPIs -> panels, for ``lint``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from dashboards.influxql_select import ANYTHING, Select, Unreadable, read_query
@@ -28,6 +28,8 @@ _KPI_FIELDS: Final = (
     | {schema.SIGNED, schema.COVERAGE, schema.FLAGS}
 )
 _TIME: Final = "time"
+_BY_VARIABLE: Final[Mapping[str, str]] = {GRAIN: Grain.HOUR.value, "${losses:raw}": Measurement.LOSSES.value}
+"""Measurement by a variable -> one of those that it may be: they have the same columns."""
 
 
 def name_problems(query: str) -> Iterator[str]:
@@ -48,10 +50,10 @@ def _select(select: Select) -> Iterator[str]:
     for source, policy in zip(select.sources, select.policies, strict=True):
         if isinstance(source, Select):
             continue
-        if source != GRAIN and source not in TAG_KEYS:
+        measurement = _BY_VARIABLE.get(source, source)
+        if measurement not in TAG_KEYS:
             yield f"there is no measurement {source!r}; take one of historian.schema"
             continue
-        measurement = Grain.HOUR.value if source == GRAIN else source
         yield from _columns(select, measurement)
         yield from _place(measurement, policy)
         if measurement in PUBLISHED and _GUARD not in select.condition:
@@ -79,7 +81,7 @@ def _columns(select: Select, measurement: str) -> Iterator[str]:
 
 
 def _tags(measurement: str) -> tuple[str, ...]:
-    return TAG_KEYS.get(Grain.HOUR.value if measurement == GRAIN else measurement, ())
+    return TAG_KEYS.get(_BY_VARIABLE.get(measurement, measurement), ())
 
 
 def _knows(measurement: str, field: str) -> bool:
@@ -98,4 +100,4 @@ def _place(measurement: str, policy: str) -> Iterator[str]:
 
 
 def _of_ratios(select: Select) -> bool:
-    return any(measurement == GRAIN or measurement in _RATIOS for measurement in select.measurements())
+    return any(_BY_VARIABLE.get(name, name) in _RATIOS for name in select.measurements())
