@@ -32,6 +32,13 @@ class Reader:
             for target in panel.targets:
                 yield panel, target, self.ask(target.query, hidden)
 
+    def empty(self, board: Board) -> dict[str, str | None]:
+        """The panels on which there is nothing to see, by their text ids, with the text id of their excuse."""
+        seen: dict[str, bool] = {}
+        for panel, _, series in self.answers(board):
+            seen[panel.text] = seen.get(panel.text, False) or shown(series)
+        return {panel.text: panel.empty for panel in board.panels if panel.targets and not seen[panel.text]}
+
     def answer(self, board: Board, text: str) -> list[Series]:
         """The series of the one panel with this text id, of all its queries."""
         (panel,) = [each for each in board.panels if each.text == text]
