@@ -21,6 +21,8 @@ Json = Mapping[str, Any]
 _SOURCE: Final = f"${{{SOURCE_VARIABLE}}}"
 _WORDLESS: Final = frozenset({"row"})
 """Kinds of panels that hold no answer and need neither unit nor description."""
+_ENDS: Final = WINDOW.split(" AND ")
+"""Both ends of the range; the first may be moved back, as to the start of a month."""
 _BUCKETS = re.compile(r"GROUP BY time\(", re.IGNORECASE)
 _FILLS = re.compile(r"\bfill\(", re.IGNORECASE)
 _ZONES = re.compile(r"\btz\('[^']*'\)", re.IGNORECASE)
@@ -82,7 +84,7 @@ def _query(target: Json, sites: Collection[str]) -> Iterator[str]:
     query: str = target["query"]
     yield from _source(target)
     yield from _literals(query, sites)
-    if WINDOW not in query and "$timeFilter" not in query:
+    if not all(end in query for end in _ENDS) and "$timeFilter" not in query:
         yield f"no window; write {WINDOW}"
     if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):
         yield "GROUP BY time without fill(): say what an empty stretch is"
