@@ -1,6 +1,6 @@
 """Ninety days of a works of 200 machines in InfluxDB, as its boards find it: made by the record functions, not derived.
 
-Facts by shift and hour as the engine writes them, minutes and raw samples of the last hours, one machine's raw samples
+Facts by shift and hour as the engine writes them, minutes and raw samples of the last hours, one machine's samples
 throughout; losses, stops, ledger, control charts, scores. What is published is what the KPI API's code tells of the
 first line; the other lines have the same numbers under their own names.
 """
@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from historian.records import (
     unit_tags,
 )
 from historian.schema import Grain, Measurement
+from kpi.facts.derive import BY_MODE
 from kpi_api.published import Publications
 from kpi_api.store import Store
 from shopfloor.clock import CatchUpClock
@@ -45,7 +46,7 @@ RECENT: Final = 6 * HOUR
 SCAN: Final = 10 * SECOND
 STOPS_A_DAY: Final = 20
 AGENTS: Final = 4
-CHARTED: Final = 20
+CHARTED: Final = 10
 """Machines with a control chart, a point each quarter of an hour."""
 GROUP: Final = 20_000
 
@@ -112,21 +113,23 @@ def _samples(plant: Plant, end: Instant) -> Iterator[Point]:
     first = next(iter(plant.units))
     for path in plant.units:
         dice = random.Random(path)
-        for number, time in enumerate(range(START if path == first else end - RECENT, end, SCAN)):
+        times = (range(START, end - RECENT, MINUTE) if path == first else (), range(end - RECENT, end, SCAN))
+        for number, time in enumerate(chain(*times)):
             values = {"state": dice.choice((1, 1, 1, 2, 3)), "produced": number // 5, "good": number // 5, "scrap": 0}
             values |= {"power_kw": dice.uniform(2, 24), "energy_kwh": number * 0.05}
             yield sample_point(plant.enterprise, Sample(unit=path, time=time, values=values))
 
 
 def _losses(plant: Plant, end: Instant) -> Iterator[Point]:
-    """Hour by hour, as coarse as boards read them over months."""
-    reasons = [*list(plant.reasons)[:8], ""]
-    for path in plant.units:
+    """At each grain as often as boards read it: minutes of the last hours alone."""
+    reasons = [*list(plant.reasons)[:8], BY_MODE]
+    parts = ((Grain.MINUTE, end - RECENT, MINUTE), (Grain.HOUR, START, HOUR), (Grain.SHIFT, START, 8 * HOUR))
+    for path, (grain, start, step) in product(plant.units, parts):
         dice = random.Random(path)
-        for time in range(START, end, HOUR):
+        for time in range(start, end, step):
             for category in dice.sample(("unplanned_stop", "micro_stop", "starved", "setup"), 2):
-                reason = dice.choice(reasons)
-                yield loss_point(plant.enterprise, Loss(path, time, "pagi", "brake-disc", category, reason, 180.0, 1.0))
+                loss = Loss(path, time, "pagi", "brake-disc", category, dice.choice(reasons), 30.0, 1.0)
+                yield loss_point(plant.enterprise, loss, grain)
 
 
 def _stops(plant: Plant, end: Instant) -> Iterator[Point]:
