@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
-from dashboards.queries import WINDOW, ZONE
+from dashboards.queries import NEWEST, WINDOW, ZONE
 from dashboards.render import SOURCE_VARIABLE
 from dashboards.text import LANGUAGES, words
 
@@ -77,7 +77,7 @@ def _query(target: Json, sites: Collection[str]) -> Iterator[str]:
     query: str = target["query"]
     yield from _source(target)
     yield from _literals(query, sites)
-    if WINDOW not in query and "$timeFilter" not in query:
+    if WINDOW not in query and NEWEST not in query and "$timeFilter" not in query:
         yield f"no window; write {WINDOW}"
     if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):
         yield "GROUP BY time without fill(): say what an empty stretch is"

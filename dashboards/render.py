@@ -153,7 +153,7 @@ def _panels(rows: Iterable[Row], words: Words) -> Iterator[Json]:
 
 
 def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
-    options = dict(panel.options)
+    options = _translated(panel.options, words)
     if panel.kind is Kind.TEXT:
         options["content"] = words.must(options["content"])
     about = words.must(f"{panel.text}.about")

@@ -1,5 +1,6 @@
 """The choices at the head of boards: site, line, unit, shift, and the hidden ones that follow from them."""
 
+from dataclasses import replace
 from typing import Final
 
 from dashboards.board import Variable
@@ -18,6 +19,9 @@ def _values(tag: str, *within: str) -> str:
 SITE: Final = Variable(name=CHOICES["site"], query=_values("site"), multi=True)
 LINE: Final = Variable(name=CHOICES["work_center"], query=_values("work_center", "site"), multi=True)
 UNIT: Final = Variable(name=CHOICES["work_unit"], query=_values("work_unit", "site", "work_center"), multi=True)
+ONE_SITE: Final = replace(SITE, multi=False, all=False)
+ONE_LINE: Final = replace(LINE, multi=False, all=False)
+ONE_UNIT: Final = replace(UNIT, multi=False, all=False)
 SHIFT: Final = Variable(name=CHOICES[schema.SHIFT], query=_values(schema.SHIFT, "site", "work_center"), multi=True)
 
 
@@ -47,4 +51,18 @@ HIDDEN: Final = (GRAIN, LOSSES, BUCKET, ZONE)
 PLACES: Final = (SITE, LINE, UNIT)
 """What most boards let choose."""
 
-__all__ = ["BUCKET", "GRAIN", "HIDDEN", "LINE", "LOSSES", "PLACES", "SHIFT", "SITE", "UNIT", "ZONE"]
+__all__ = [
+    "BUCKET",
+    "GRAIN",
+    "HIDDEN",
+    "LINE",
+    "LOSSES",
+    "ONE_LINE",
+    "ONE_SITE",
+    "ONE_UNIT",
+    "PLACES",
+    "SHIFT",
+    "SITE",
+    "UNIT",
+    "ZONE",
+]

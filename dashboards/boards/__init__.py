@@ -4,10 +4,15 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import overview
+from dashboards.boards import line, losses, machine, overview
 from shopfloor.plant import Plant
 
-_BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (overview.board,)
+_BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
+    overview.board,
+    line.board,
+    losses.board,
+    machine.board,
+)
 
 
 def boards_of(plant: Plant) -> tuple[Board, ...]:
