@@ -15,7 +15,12 @@ from shopfloor.plant import Plant
 
 _CHOSEN: Final = ("site", "work_center", "work_unit", schema.SHIFT)
 _WHOLE: Final = Slice(chosen=_CHOSEN)
-_LOST: Final = Slice(chosen=_CHOSEN, source=queries.LOSSES, where=queries.one_of(schema.CATEGORY, STOPPED))
+_LOST: Final = Slice(
+    chosen=_CHOSEN,
+    source=queries.LOSSES,
+    where=f'{queries.one_of(schema.CATEGORY, STOPPED)} AND "{schema.LOST_SECONDS}" > 0',
+)
+"""What time was lost to; an overwrite leaves rows of 0 seconds behind."""
 SIX: Final = {
     "breakdown": ("failure",),
     "setup_adjustment": ("setup",),
