@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import line, losses, machine, overview
+from dashboards.boards import energy, line, losses, machine, overview, pipeline
 from shopfloor.plant import Plant
 
 _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
@@ -12,6 +12,8 @@ _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
     line.board,
     losses.board,
     machine.board,
+    energy.board,
+    pipeline.board,
 )
 
 

@@ -229,7 +229,7 @@ def _unlabelled_trend(plant: Plant) -> Panel:
         "losses.unlabelled_trend",
         "ratio",
         targets.series(_unlabelled(plant, BUCKET), "losses.unlabelled_name"),
-        targets.kpi(plant, "coverage", Slice(chosen=_CHOSEN, every=BUCKET)),
+        targets.course(plant, "coverage", Slice(chosen=_CHOSEN, every=BUCKET), alias="kpi:coverage"),
         overrides=(
             panels.named("losses.unlabelled_name", color=theme.BAD),
             panels.named("kpi:coverage", color=theme.CALM),
