@@ -163,7 +163,7 @@ def _panels(rows: Iterable[Row], words: Words) -> Iterator[Json]:
 
 
 def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
-    options = _translated(panel.options, words)
+    options = dict(panel.options)
     if panel.kind is Kind.TEXT:
         options["content"] = words.must(panel.options["content"])
     about = words.must(f"{panel.text}.about")
@@ -181,7 +181,7 @@ def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
             "defaults": _defaults(panel, words),
             "overrides": [_override(override, words) for override in panel.overrides],
         },
-        "options": options,
+        "options": _translated(options, words),
         "transformations": [_translated(step, words) for step in panel.transformations],
         "links": [_PANEL_LINK | _panel_link(link, words) for link in panel.links],
         **({"interval": panel.min_interval} if panel.min_interval else {}),

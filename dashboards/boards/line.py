@@ -117,7 +117,7 @@ def _course(plant: Plant) -> Panel:
     return panels.lines(
         "line.hour",
         "ratio",
-        *(targets.kpi(plant, name, _EACH) for name in _FACTORS),
+        *(targets.course(plant, name, _EACH, alias=f"kpi:{name}") for name in _FACTORS),
         overrides=_colors(),
         high=1.0,
     )
@@ -128,7 +128,7 @@ def _by_unit(plant: Plant) -> Panel:
     return panels.lines(
         "line.units",
         "ratio",
-        targets.kpi(plant, "oee_index", each, alias=targets.UNIT_ALIAS),
+        targets.course(plant, "oee_index", each, alias=targets.UNIT_ALIAS),
         high=1.0,
         links=(panels.of_series("machine"),),
     )

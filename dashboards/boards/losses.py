@@ -15,7 +15,12 @@ from shopfloor.plant import Plant
 
 _CHOSEN: Final = ("site", "work_center", "work_unit", schema.SHIFT)
 _WHOLE: Final = Slice(chosen=_CHOSEN)
-_LOST: Final = Slice(chosen=_CHOSEN, source=queries.LOSSES, where=queries.one_of(schema.CATEGORY, STOPPED))
+_LOST: Final = Slice(
+    chosen=_CHOSEN,
+    source=queries.LOSSES,
+    where=f'{queries.one_of(schema.CATEGORY, STOPPED)} AND "{schema.LOST_SECONDS}" > 0',
+)
+"""What time was lost to; an overwrite leaves rows of 0 seconds behind."""
 SIX: Final = {
     "breakdown": ("failure",),
     "setup_adjustment": ("setup",),
@@ -224,7 +229,7 @@ def _unlabelled_trend(plant: Plant) -> Panel:
         "losses.unlabelled_trend",
         "ratio",
         targets.series(_unlabelled(plant, BUCKET), "losses.unlabelled_name"),
-        targets.kpi(plant, "coverage", Slice(chosen=_CHOSEN, every=BUCKET)),
+        targets.course(plant, "coverage", Slice(chosen=_CHOSEN, every=BUCKET), alias="kpi:coverage"),
         overrides=(
             panels.named("losses.unlabelled_name", color=theme.BAD),
             panels.named("kpi:coverage", color=theme.CALM),

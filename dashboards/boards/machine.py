@@ -214,7 +214,7 @@ def _coverage(plant: Plant) -> Panel:
     return panels.lines(
         "machine.data_coverage",
         "ratio",
-        targets.kpi(plant, "coverage", _EACH),
+        targets.course(plant, "coverage", _EACH, alias="kpi:coverage"),
         width=8,
         high=1.0,
         empty="machine.not_planned",
