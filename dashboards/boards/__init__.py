@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import energy, overview, pipeline
+from dashboards.boards import energy, overview, pipeline, quality
 from shopfloor.plant import Plant
 
 _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
     overview.board,
+    quality.board,
     energy.board,
     pipeline.board,
 )
