@@ -9,9 +9,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
+from dashboards.names import name_problems
 from dashboards.queries import WINDOW, ZONE
 from dashboards.render import SOURCE_VARIABLE
 from dashboards.text import LANGUAGES, words
+from historian.schema import COVERAGE
+from kpi.evaluation.formulas import RATED
 
 Json = Mapping[str, Any]
 
@@ -45,11 +48,12 @@ def catalogue_problems() -> list[str]:
 
 
 def _board(board: Json, known: Collection[str], sites: Collection[str]) -> Iterator[str]:
-    if not board.get("title") or not board.get("description"):
-        yield "no title or no description; a board says the question that it answers"
+    if not board.get("title") or "?" not in board.get("description", ""):
+        yield "no title or no question; a board's description says the question that it answers"
     for variable in board["templating"]["list"]:
         if "datasource" in variable:
             yield from (f"variable {variable['name']}: {each}" for each in _source(variable))
+            yield from (f"variable {variable['name']}: {each}" for each in name_problems(variable["query"]))
         yield from (f"variable {variable['name']}: {each}" for each in _literals(variable["query"], sites))
     for panel in board["panels"]:
         yield from (f"panel {panel.get('title') or panel['id']!r}: {each}" for each in _panel(panel, sites))
@@ -57,6 +61,7 @@ def _board(board: Json, known: Collection[str], sites: Collection[str]) -> Itera
         if address not in known:
             yield f"a link leads to {address}, which is no board; known are {', '.join(sorted(known))}"
     yield from _places(board["panels"])
+    yield from _coverage(board)
 
 
 def _panel(panel: Json, sites: Collection[str]) -> Iterator[str]:
@@ -83,6 +88,15 @@ def _query(target: Json, sites: Collection[str]) -> Iterator[str]:
         yield f"no window; write {WINDOW}"
     if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):
         yield "GROUP BY time without fill(): say what an empty stretch is"
+    yield from name_problems(query)
+
+
+def _coverage(board: Json) -> Iterator[str]:
+    """How far a KPI of planned time can be trusted stands beside it."""
+    queries = [target["query"] for panel in board["panels"] for target in panel.get("targets", ())]
+    shown = sorted({name for name in RATED if any(f'AS "{name}"' in query for query in queries)})
+    if shown and not any(f'"{COVERAGE}"' in query for query in queries):
+        yield f"{shown[0]} without coverage; add targets.kpi(plant, 'coverage')"
 
 
 def _source(holder: Json) -> Iterator[str]:
