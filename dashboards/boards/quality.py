@@ -88,15 +88,35 @@ def board(plant: Plant) -> Board:
         id="quality",
         start="now-7d/d",
         refresh="5m",
-        variables=(*variables.PLACES, variables.SHIFT, CHARACTERISTIC, *variables.HIDDEN),
+        variables=(
+            *variables.PLACES,
+            variables.SHIFT,
+            *((CHARACTERISTIC,) if _measures(plant) else ()),
+            *variables.HIDDEN,
+        ),
         rows=(
             Row("quality.row_lines", tuple(_line(kpi) for kpi in YIELDS if kpi != "quality_ratio_pieces")),
             Row("quality.row_units", (_units(plant), *_courses(plant))),
-            Row("quality.row_charts", (_chart("location", LOCATION), _chart("spread", SPREAD), _hits(plant), _rules())),
-            Row("quality.row_capability", (_capability(plant), _course_of("cpk"), _course_of("ppk"))),
+            *(
+                _statistics(plant)
+                if _measures(plant)
+                else (Row("quality.row_charts", (panels.note("quality.unmeasured"),)),)
+            ),
             Row("quality.row_rebar", (*(_check(plant, *each) for each in REBAR.items()), _missing("rebar"))),
             Row("quality.row_casting", (*(_check(plant, *each) for each in CASTING.items()), _missing("casting"))),
         ),
+    )
+
+
+def _measures(plant: Plant) -> bool:
+    """Whether any unit has a measured characteristic."""
+    return any(unit.characteristics for unit in plant.units.values())
+
+
+def _statistics(plant: Plant) -> tuple[Row, ...]:
+    return (
+        Row("quality.row_charts", (_chart("location", LOCATION), _chart("spread", SPREAD), _hits(plant), _rules())),
+        Row("quality.row_capability", (_capability(plant), _course_of("cpk"), _course_of("ppk"))),
     )
 
 
@@ -201,7 +221,7 @@ def _chart(name: str, statistics: tuple[Statistic, ...]) -> Panel:
             ),
             panels.named("/^! /", color=theme.BAD, custom__drawStyle="points", custom__pointSize=9),
         ),
-        empty="quality.needs_characteristic",
+        empty="quality.not_measured",
     )
 
 
@@ -250,7 +270,7 @@ def _rules() -> Panel:
         width=8,
         decimals=0,
         overrides=tuple(panels.named(field, title=f"quality.rule.{field}") for field in fields),
-        empty="quality.needs_characteristic",
+        empty="quality.not_measured",
     )
 
 
@@ -282,7 +302,7 @@ def _capability(plant: Plant) -> Panel:
             ),
             *_places(plant),
         ),
-        empty="quality.needs_characteristic",
+        empty="quality.not_measured",
     )
 
 
@@ -294,7 +314,7 @@ def _course_of(index: str) -> Panel:
         steps=CAPABLE,
         custom={"thresholdsStyle": {"mode": "dashed"}, "insertNulls": APART_MS, "showPoints": "always"},
         decimals=2,
-        empty="quality.needs_characteristic",
+        empty="quality.not_measured",
     )
 
 

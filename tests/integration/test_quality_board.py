@@ -160,7 +160,8 @@ def test_a_characteristic_of_the_standard_is_a_number_and_a_missing_one_says_its
     plant = load(PLANT_FILE)
     notes = [panel for panel in quality.board(plant).panels if panel.kind is Kind.TEXT]
     checks = {**quality.REBAR, **quality.CASTING}
-    assert {panel.text.removeprefix("quality.check.") for panel in notes} == {*checks, "rebar", "casting"}
+    told = {panel.text.removeprefix("quality.check.") for panel in notes}
+    assert told == {*checks, "rebar", "casting", "quality.unmeasured"}
     for language in LANGUAGES:
         for check, tag in checks.items():
             assert f"`{tag}`" in words(language).must(f"quality.check.{check}.body")
@@ -183,8 +184,4 @@ async def test_the_example_plant_says_what_it_has_not(influx: InfluxDaemon) -> N
         store = Store(plant, historian, CatchUpClock(END), ledger_source=dict)
         await settled(store, CatchUpClock(END), END)
         reader = Reader(url, parse_instant("2026-01-05T00:00:00+07:00"), END)
-        assert set(reader.empty(quality.board(plant)).values()) == {
-            "quality.needs_inspection",
-            "quality.needs_characteristic",
-            "quality.in_control",
-        }
+        assert set(reader.empty(quality.board(plant)).values()) == {"quality.needs_inspection"}
