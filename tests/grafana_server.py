@@ -108,7 +108,8 @@ class GrafanaServer:
         return self._keep(body["uid"], body, 1)
 
     def changed_source(self, uid: str, body: Json) -> Json:
-        return self._keep(uid, body, self.source(uid, None)["version"] + 1)
+        self.source(uid, None)
+        return self._keep(uid, body, body.get("version", 0) + 1)
 
     def _keep(self, uid: str, body: Json, version: int) -> Json:
         if body["type"] not in self.plugins:

@@ -112,15 +112,24 @@ def test_a_dry_run_writes_nothing(grafana, capsys):
         grafana.ask("GET", f"dashboards/uid/{BOARD}")
 
 
-def test_secrets_are_sent_again_only_when_asked(grafana, capsys):
+def test_secrets_are_sent_again_only_when_asked(grafana, monkeypatch, capsys):
     assert push() == 0
-    before = grafana.ask("GET", "datasources/uid/shopfloor-influxdb")["version"]
-    assert push() == 0
-    assert grafana.ask("GET", "datasources/uid/shopfloor-influxdb")["version"] == before
+    monkeypatch.setenv("SHOPFLOOR_HISTORIAN_READER_PASSWORD", "an0ther")
     capsys.readouterr()
+    assert push() == 0
+    assert "nothing to do" in capsys.readouterr().out
     assert push("--secrets") == 0
     assert "data source shopfloor-influxdb (shopfloor): changed" in capsys.readouterr().out
-    assert grafana.ask("GET", "datasources/uid/shopfloor-influxdb")["version"] == before + 1
+
+
+@ONLY_OURS
+def test_a_secret_that_is_sent_again_arrives(grafana, ours, monkeypatch):
+    assert push() == 0
+    monkeypatch.setenv("SHOPFLOOR_HISTORIAN_READER_PASSWORD", "an0ther")
+    assert push() == 0
+    assert ours.passwords["shopfloor-influxdb"] == {"password": "s3cret"}
+    assert push("--secrets") == 0
+    assert ours.passwords["shopfloor-influxdb"] == {"password": "an0ther"}
 
 
 @ONLY_OURS
