@@ -19,7 +19,7 @@ from shopfloor.clock import SystemClock
 from shopfloor.instant import HOUR, Instant, format_instant
 from shopfloor.plant import Plant
 from simulators.journal import Entry
-from tests import influxd
+from tests import faketime, influxd
 from tests.soak.child import SHOPFLOOR, Child, Crash, listening
 from tests.soak.disk import SmallDisk
 from tests.soak.link import Link
@@ -293,25 +293,17 @@ class Works:
         await child.start(self._sabotaged(child))
 
     def _clock_of(self, agent: str) -> dict[str, str]:
-        """Makes the agent see the clock that a file tells; nothing where faketime is not installed."""
-        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-        if library is None:
+        """The agent sees the clock that a file tells; nothing where faketime is not installed."""
+        preloaded = faketime.library()
+        if preloaded is None:
             return {}
         self.clocks[agent] = self.folder / f"clock-{agent}"
         self.set_clock(agent, 0)
-        return {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(self.clocks[agent]),
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        return faketime.environment(preloaded, self.clocks[agent])
 
     def set_clock(self, agent: str, seconds: int) -> None:
         """The agent's wall clock is so far from the truth from now on."""
-        new = self.clocks[agent].with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n", "ascii")
-        new.rename(self.clocks[agent])
+        faketime.set_clock(self.clocks[agent], seconds)
 
     async def _all_read(self) -> None:
         """Return when every unit was read."""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -29,6 +29,8 @@ from shopfloor.plant import Plant
 from shopfloor.sample import Sample
 from simulators.factory import Factory
 from simulators.journal import Entry
+from tests import faketime
+from tests.soak.saboteur import launcher
 
 ROOT = Path(__file__).parents[2]
 AGENT = "edge-ceper-1"
@@ -39,12 +41,12 @@ ROUNDING_MS = 2
 HOUR_S = 3_600
 
 
-def faketime() -> Path:
+def preloaded() -> Path:
     """The library of Debian's package. Without it a test is skipped, in CI it fails."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not found:
+    found = faketime.library()
+    if found is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("faketime is not installed")
-    return found[0]
+    return found
 
 
 class Plantlet:
@@ -59,20 +61,12 @@ class Plantlet:
 
     def set_clock(self, seconds: int) -> None:
         """The agent's wall clock is so far from the truth from now on."""
-        new = self._clock.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n", "ascii")
-        new.rename(self._clock)
+        faketime.set_clock(self._clock, seconds)
 
     async def start_agent(self) -> None:
         endpoints = ["--endpoints", str(self.folder / "endpoints.json")]
         command = ["edge", str(self.folder / "plant.yaml"), "--agent", AGENT, *endpoints]
-        clock = {
-            "LD_PRELOAD": str(faketime()),
-            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        clock = faketime.environment(preloaded(), self._clock)
         broker = {
             "SHOPFLOOR_MQTT_URL": self._access.url,
             "SHOPFLOOR_MQTT_USERNAME": self._access.username or "",
@@ -81,9 +75,7 @@ class Plantlet:
         }
         with (self.folder / "edge.log").open("ab") as log:
             self._agent = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "cli.main",
+                *launcher("sleep-by-select"),
                 *command,
                 cwd=ROOT,
                 env={**os.environ, **clock, **broker},
@@ -103,11 +95,12 @@ class Plantlet:
         return (self.folder / "edge.log").read_text("utf-8", "replace")[-3_000:]
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds():
-                assert self._agent is not None
-                assert self._agent.returncode is None, self.log()
-                await asyncio.sleep(0.05)
+        assert self._agent is not None
+        patience = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert self._agent.returncode is None, self.log()
+            assert time.monotonic() < patience, f"not within {PATIENCE_S:.0f} s; the agent's last lines:\n{self.log()}"
+            await asyncio.sleep(0.05)
 
     async def read_more(self, cycles: int) -> None:
         """Return when every device was read so often again."""
@@ -208,7 +201,7 @@ def check_against_the_journal(works: Plantlet, *, rejected: int = 0) -> None:
 async def test_no_reading_is_lost_or_moved_when_the_clock_is_set_and_set_back_and_the_agent_killed_between(
     tmp_path: Path,
 ) -> None:
-    faketime()
+    preloaded()
     async with plantlet(tmp_path) as works:
         await works.start_agent()
         await works.stored_until_now()
@@ -229,7 +222,7 @@ async def test_no_reading_is_lost_or_moved_when_the_clock_is_set_and_set_back_an
 
 
 async def test_a_machine_that_starts_in_1970_sends_nothing_before_it_knows_the_time(tmp_path: Path) -> None:
-    faketime()
+    preloaded()
     async with plantlet(tmp_path, agent=", clock_settle: 2s") as works:
         works.set_clock(-SystemClock().now() // 1_000 + 86_400)
         await works.start_agent()
@@ -243,7 +236,7 @@ async def test_a_machine_that_starts_in_1970_sends_nothing_before_it_knows_the_t
 
 
 async def test_a_wrong_time_that_is_believed_costs_dead_letters_and_never_history(tmp_path: Path) -> None:
-    faketime()
+    preloaded()
     async with plantlet(tmp_path, agent=", clock_settle: 2s") as works:
         await works.start_agent()
         await works.stored_until_now()
