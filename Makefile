@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo setup test check bench soak hostile power-cuts weeks screenshot generate clean
+.PHONY: demo setup test check bench soak hostile power-cuts weeks verify screenshot generate clean
 
 ## demo: the example plant, from Modbus registers to a live page; prints the address (Ctrl-C ends it)
 demo: setup
@@ -71,6 +71,11 @@ DAYS ?= 7
 weeks: .venv/.development
 	@deploy/debian-packages mosquitto
 	$(BIN)/python -m tests.weeks --seeds $(SEEDS) --days $(DAYS)
+
+## verify: days of the example plant through the wire into influxd, every query of every board on them, KPIs beside the API's
+verify: .venv/.development
+	@deploy/debian-packages mosquitto influxdb
+	@$(BIN)/python -m tests.verify_boards --days $(DAYS)
 
 ## screenshot: docs/overview.png from the running demo in a real Chromium
 screenshot: .venv/.development

@@ -252,6 +252,26 @@ def _add_dashboards(commands: "Commands") -> None:
     for name, action in {"render_boards": render, "check_boards": check}.items():
         action.add_argument("plant", type=Path)
         action.set_defaults(command=_lazy("cli.dashboards", name))
+    _add_verify(actions)
+
+
+def _add_verify(actions: "Commands") -> None:
+    verify = actions.add_parser(
+        "verify",
+        help="run every query of every board on a real InfluxDB",
+        description="Variables and macros are expanded as Grafana does. Ends with 1 when a query fails, when one finds "
+        "nothing on a panel that does not say why, or when a KPI is not the KPI API's. Secrets come from "
+        "SHOPFLOOR_HISTORIAN_TOKEN, or _USERNAME and _PASSWORD, and SHOPFLOOR_API_KEY.",
+    )
+    verify.add_argument("plant", type=Path, nargs="?", default=_example(), metavar="PLANT")
+    verify.add_argument("--url", metavar="URL", help="http://host:8086/DATABASE; default SHOPFLOOR_HISTORIAN")
+    verify.add_argument("--api", metavar="URL", help="compare KPIs with this KPI API, e.g. http://127.0.0.1:8080")
+    verify.add_argument("--language", dest="lang", choices=("en", "id", "all"), default="all")
+    verify.add_argument("--now", type=_instant, metavar="T", help="what 'now' is in the boards' ranges; default: now")
+    verify.add_argument("--from", dest="start", type=_instant, metavar="T", help="instead of the boards' own ranges")
+    verify.add_argument("--to", dest="end", type=_instant, metavar="T")
+    verify.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
+    verify.set_defaults(command=_lazy("cli.dashboards_verify", "verify_boards"))
 
 
 def _retention(text: str) -> int:

@@ -9,15 +9,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
+from dashboards.names import name_problems
 from dashboards.queries import WINDOW, ZONE
 from dashboards.render import SOURCE_VARIABLE
 from dashboards.text import LANGUAGES, words
+from historian.schema import COVERAGE
+from kpi.evaluation.formulas import RATED
 
 Json = Mapping[str, Any]
 
 _SOURCE: Final = f"${{{SOURCE_VARIABLE}}}"
 _WORDLESS: Final = frozenset({"row"})
 """Kinds of panels that hold no answer and need neither unit nor description."""
+_ENDS: Final = WINDOW.split(" AND ")
+"""Both ends of the range; the first may be moved back, as to the start of a month."""
 _BUCKETS = re.compile(r"GROUP BY time\(", re.IGNORECASE)
 _FILLS = re.compile(r"\bfill\(", re.IGNORECASE)
 _ZONES = re.compile(r"\btz\('[^']*'\)", re.IGNORECASE)
@@ -43,11 +48,12 @@ def catalogue_problems() -> list[str]:
 
 
 def _board(board: Json, known: Collection[str], sites: Collection[str]) -> Iterator[str]:
-    if not board.get("title") or not board.get("description"):
-        yield "no title or no description; a board says the question that it answers"
+    if not board.get("title") or "?" not in board.get("description", ""):
+        yield "no title or no question; a board's description says the question that it answers"
     for variable in board["templating"]["list"]:
         if "datasource" in variable:
             yield from (f"variable {variable['name']}: {each}" for each in _source(variable))
+            yield from (f"variable {variable['name']}: {each}" for each in name_problems(variable["query"]))
         yield from (f"variable {variable['name']}: {each}" for each in _literals(variable["query"], sites))
     for panel in board["panels"]:
         yield from (f"panel {panel.get('title') or panel['id']!r}: {each}" for each in _panel(panel, sites))
@@ -55,6 +61,7 @@ def _board(board: Json, known: Collection[str], sites: Collection[str]) -> Itera
         if address not in known:
             yield f"a link leads to {address}, which is no board; known are {', '.join(sorted(known))}"
     yield from _places(board["panels"])
+    yield from _coverage(board)
 
 
 def _panel(panel: Json, sites: Collection[str]) -> Iterator[str]:
@@ -77,10 +84,19 @@ def _query(target: Json, sites: Collection[str]) -> Iterator[str]:
     query: str = target["query"]
     yield from _source(target)
     yield from _literals(query, sites)
-    if WINDOW not in query and "$timeFilter" not in query:
+    if not all(end in query for end in _ENDS) and "$timeFilter" not in query:
         yield f"no window; write {WINDOW}"
     if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):
         yield "GROUP BY time without fill(): say what an empty stretch is"
+    yield from name_problems(query)
+
+
+def _coverage(board: Json) -> Iterator[str]:
+    """How far a KPI of planned time can be trusted stands beside it."""
+    queries = [target["query"] for panel in board["panels"] for target in panel.get("targets", ())]
+    shown = sorted({name for name in RATED if any(f'AS "{name}"' in query for query in queries)})
+    if shown and not any(f'"{COVERAGE}"' in query for query in queries):
+        yield f"{shown[0]} without coverage; add targets.kpi(plant, 'coverage')"
 
 
 def _source(holder: Json) -> Iterator[str]:

@@ -24,6 +24,8 @@ WINDOW: Final = "time >= ${__from}ms AND time < ${__to}ms"
 """The board's range, half-open."""
 GRAIN: Final = "${grain:raw}"
 """The measurement of facts that suits the range: variable ``grain``."""
+LOSSES: Final = "${losses:raw}"
+"""The measurement of losses that suits the range: variable ``losses``."""
 BUCKET: Final = "${bucket:raw}"
 """The stretch of time that suits the range and its grain: variable ``bucket``."""
 ZONE: Final = "tz('${tz:raw}')"
@@ -53,6 +55,10 @@ class Slice:
     """Tags of a group."""
     every: str | None = None
     """Length of a group in time, as ``1h`` or ``BUCKET``; None merges the whole range."""
+    fill: str = "none"
+    """What a stretch of time without facts is: no row, or ``null``, which is a gap in a line."""
+    prefix: str = ""
+    """What stands before the names of columns, as ``sum_`` where merged records are published."""
 
     def but(self, condition: str) -> "Slice":
         """The same with one more condition; an empty one changes nothing."""
@@ -67,13 +73,17 @@ class Slice:
     def grouping(self) -> str:
         """GROUP BY and what follows, with a blank before it, or nothing."""
         groups = [*([f"time({self.every})"] if self.every else []), *map(identifier, self.by)]
-        fill = " fill(none)" if self.every else ""
+        fill = f" fill({self.fill})" if self.every else ""
         return f" GROUP BY {', '.join(groups)}{fill}" if groups else ""
 
     @property
     def zone(self) -> str:
         """The clause that makes days local; groups without time need none."""
         return f" {ZONE}" if self.every else ""
+
+    def stored(self, column: str) -> str:
+        """The stored name of a column, quoted."""
+        return identifier(self.prefix + column)
 
 
 def choice(tag: str) -> str:
@@ -116,11 +126,19 @@ def kpi(name: str, of: Slice) -> str:
     )
 
 
+def course(name: str, of: Slice) -> str:
+    """The same over time, with an empty row where the KPI is None, so that a line has a gap there."""
+    return (
+        f"SELECT last({identifier(name)}) AS {identifier(name)} FROM ({kpi(name, of)}) WHERE {WINDOW}"
+        f"{replace(of, fill='null').grouping}{of.zone}"
+    )
+
+
 def total(column: str, of: Slice, *, factor: float = 1.0) -> str:
     """A column of the additive record summed over each group: a field of its name."""
     scaled = "" if factor == 1 else f" * {factor!r}"
     return (
-        f"SELECT sum({identifier(column)}){scaled} AS {identifier(column)} FROM {_named(of.source)}"
+        f"SELECT sum({of.stored(column)}){scaled} AS {identifier(column)} FROM {_named(of.source)}"
         f" WHERE {of.condition}{of.grouping}{of.zone}"
     )
 
@@ -128,7 +146,7 @@ def total(column: str, of: Slice, *, factor: float = 1.0) -> str:
 def greatest(column: str, of: Slice) -> str:
     """The greatest value of a column that merges by maximum over each group."""
     return (
-        f"SELECT max({identifier(column)}) AS {identifier(column)} FROM {_named(of.source)}"
+        f"SELECT max({of.stored(column)}) AS {identifier(column)} FROM {_named(of.source)}"
         f" WHERE {of.condition}{of.grouping}{of.zone}"
     )
 
@@ -153,7 +171,7 @@ def _by_tags(of: Slice) -> str:
 
 def _sums(column: str, shares: Mapping[str, float], zeros: Iterable[str], of: Slice) -> str:
     """One column summed: as each element that it is part of, and as zero for those that may be missing."""
-    total_ = f"sum({identifier(column)})"
+    total_ = f"sum({of.stored(column)})"
     parts = [f"{total_}{_times(share)} AS {identifier(element)}" for element, share in shares.items()]
     parts += [f"{total_} * 0 AS {identifier(element)}" for element in zeros]
     return f"(SELECT {', '.join(parts)} FROM {_named(of.source)} WHERE {of.condition}{of.grouping})"

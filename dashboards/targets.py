@@ -25,6 +25,11 @@ def kpi(
     )
 
 
+def course(plant: Plant, name: str, of: Slice, *, alias: str) -> Target:
+    """A KPI over time; a stretch in which it is None is a gap."""
+    return Target(query=queries.course(name, of.but(queries.rated(plant)) if name in RATED else of), alias=alias)
+
+
 def total(
     column: str, of: Slice | None = None, *, alias: str, factor: float = 1.0, shape: Shape = Shape.SERIES
 ) -> Target:

@@ -54,6 +54,7 @@ UNITS: Final[Mapping[str, str]] = {
     "Hz": "hertz",
     "1/min": "rotrpm",
     "time": "dateTimeAsIso",
+    "month": "time:YYYY-MM",
     "ago": "dateTimeFromNow",
     "text": "string",
     "bytes": "bytes",

@@ -31,6 +31,7 @@ def _by_range(name: str, field: str, fallback: str) -> Variable:
 
 
 GRAIN: Final = _by_range("grain", schema.GRAIN_SOURCE, Measurement.FACTS_HOUR)
+LOSSES: Final = _by_range("losses", schema.GRAIN_LOSSES, Measurement.LOSSES_HOUR)
 BUCKET: Final = _by_range("bucket", schema.GRAIN_BUCKET, "1h")
 ZONE: Final = Variable(
     name="tz",
@@ -42,8 +43,8 @@ ZONE: Final = Variable(
     hidden=True,
     fallback="UTC",
 )
-HIDDEN: Final = (GRAIN, BUCKET, ZONE)
+HIDDEN: Final = (GRAIN, LOSSES, BUCKET, ZONE)
 PLACES: Final = (SITE, LINE, UNIT)
 """What most boards let choose."""
 
-__all__ = ["BUCKET", "GRAIN", "HIDDEN", "LINE", "PLACES", "SHIFT", "SITE", "UNIT", "ZONE"]
+__all__ = ["BUCKET", "GRAIN", "HIDDEN", "LINE", "LOSSES", "PLACES", "SHIFT", "SITE", "UNIT", "ZONE"]

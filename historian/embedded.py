@@ -35,8 +35,10 @@ from shopfloor.columns import SampleColumns
 from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import Instant, to_datetime
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Version of the files' layout."""
+WITHOUT_SOME_TABLES: Final = 3
+"""The version that lacks the tables of later measurements, and nothing else."""
 CATALOG: Final = "catalog"
 MONTHLY: Final = (
     Measurement.SAMPLES,
@@ -44,6 +46,8 @@ MONTHLY: Final = (
     Measurement.FACTS_HOUR,
     Measurement.FACTS_SHIFT,
     Measurement.LOSSES,
+    Measurement.LOSSES_HOUR,
+    Measurement.LOSSES_SHIFT,
 )
 """What the month files hold; the catalog holds the rest."""
 _SYSTEM: Final = tuple(measurement for measurement in Measurement if measurement not in MONTHLY)
@@ -74,6 +78,7 @@ class EmbeddedHistorian:
         self._writing = threading.Lock()
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            self._bring_up_to_date()
             self._make(CATALOG, _SYSTEM, (series.TABLE, packing.TABLE, _MONTHS_TABLE))
         except OSError as error:
             raise ServiceUnavailable(f"the historian's folder {directory} cannot be used: {error}") from error
@@ -134,13 +139,22 @@ class EmbeddedHistorian:
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.db"
 
+    def _bring_up_to_date(self) -> None:
+        """Give the months of an earlier release the tables that they lack; the catalog comes last, after a kill too."""
+        with self._files.use(self._path(CATALOG)) as db:
+            if _version(db) != WITHOUT_SOME_TABLES:
+                return
+            months = [name for (name,) in db.execute("SELECT name FROM months").fetchall()]
+        for month in months:
+            self._make(month, MONTHLY)
+
     def _make(self, name: str, measurements: Iterable[str], tables: Sequence[str] = ()) -> None:
-        """Make a file that is not there yet, and only then wait for a writer."""
+        """Make a file that is not there yet or lacks tables, and only then wait for a writer."""
         with self._files.use(self._path(name)) as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
+            version = _version(db)
         if version == FORMAT:
             return
-        if version:
+        if version not in (0, WITHOUT_SOME_TABLES):
             raise ServiceUnavailable(
                 f"{self._path(name)} has format {version} and this release reads {FORMAT}; "
                 "move the folder away and start with a new one, or use the release that wrote it"
@@ -199,6 +213,11 @@ class EmbeddedHistorian:
         if start >= end or not selected:
             return scope, []
         return scope, months[::-1] if query.descending else months
+
+
+def _version(db: sqlite3.Connection) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ plant, at its start, always at the same times: once or a hundred times is the sa
 from typing import Final
 
 from historian import schema
-from historian.point import Point
+from historian.point import Number, Point
 from historian.schema import Grain, Measurement
 from shopfloor.instant import HOUR
 from shopfloor.plant import Plant
@@ -26,11 +26,18 @@ def lookup_points(plant: Plant) -> list[Point]:
     """The points of ``grains`` and ``sites`` for a plant."""
     enterprise = {"enterprise": plant.enterprise}
     grains = (
-        Point(Measurement.GRAINS, enterprise, longest, {schema.GRAIN_SOURCE: grain.value, schema.GRAIN_BUCKET: bucket})
-        for longest, grain, bucket in GRAINS
+        Point(Measurement.GRAINS, enterprise, longest, _grain(grain, bucket)) for longest, grain, bucket in GRAINS
     )
     sites = (
         Point(Measurement.SITES, {**enterprise, "site": site.id}, 0, {schema.SITE_TIMEZONE: site.timezone})
         for site in plant.sites
     )
     return [*grains, *sites]
+
+
+def _grain(grain: Grain, bucket: str) -> dict[str, Number | str]:
+    return {
+        schema.GRAIN_SOURCE: grain.value,
+        schema.GRAIN_LOSSES: schema.LOSSES_OF[grain].value,
+        schema.GRAIN_BUCKET: bucket,
+    }

@@ -187,15 +187,15 @@ def _drop_lone_instants(elements: Elements) -> None:
             del elements[instant]
 
 
-def loss_point(enterprise: str, loss: Loss) -> Point:
-    """A loss as a point, zeros too."""
+def loss_point(enterprise: str, loss: Loss, grain: Grain = Grain.MINUTE) -> Point:
+    """A loss of a grain as a point, zeros too."""
     tags = {
         **_fact_tags(enterprise, loss.unit, loss.shift, loss.product),
         schema.CATEGORY: loss.category,
         schema.REASON: loss.reason,
     }
     fields = {schema.LOST_SECONDS: float(loss.seconds), schema.LOST_COUNT: float(loss.count)}
-    return Point(Measurement.LOSSES, tags, loss.time, fields)
+    return Point(schema.LOSSES_OF[grain], tags, loss.time, fields)
 
 
 def point_loss(point: Point) -> Loss:
@@ -222,6 +222,7 @@ def stop_point(enterprise: str, stop: Stop) -> Point:
     """A stop as a point. One that ends where it starts says: this stop no longer exists."""
     fields: dict[str, Number | str] = {
         schema.STOP_END: float(stop.end or 0),
+        schema.STOP_DURATION: (stop.end - stop.start) / 1000 if stop.end else 0.0,
         schema.STOP_CATEGORY: stop.category,
         schema.STOP_CODE: "" if stop.code is None else str(stop.code),
         schema.STOP_REASON: stop.reason,

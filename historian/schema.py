@@ -32,6 +32,10 @@ class Measurement(StrEnum):
     """The same per shift, stamped at the shift's start."""
     LOSSES = "losses"
     """Seconds and counts per minute, category and reason."""
+    LOSSES_HOUR = "losses_hour"
+    """The same per hour (UTC)."""
+    LOSSES_SHIFT = "losses_shift"
+    """The same per shift, stamped at the shift's start."""
     STOPS = "stops"
     """Derived stops, stamped at their start."""
     STATEMENTS = "statements"
@@ -63,6 +67,14 @@ class Grain(StrEnum):
     MINUTE = Measurement.FACTS.value
     HOUR = Measurement.FACTS_HOUR.value
     SHIFT = Measurement.FACTS_SHIFT.value
+
+
+LOSSES_OF: Final[Mapping[Grain, Measurement]] = {
+    Grain.MINUTE: Measurement.LOSSES,
+    Grain.HOUR: Measurement.LOSSES_HOUR,
+    Grain.SHIFT: Measurement.LOSSES_SHIFT,
+}
+"""Grain of facts -> the measurement of the losses in slices of the same length."""
 
 
 class Origin(StrEnum):
@@ -106,6 +118,8 @@ TAG_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     Measurement.FACTS_HOUR: (*LEVELS, SHIFT, PRODUCT),
     Measurement.FACTS_SHIFT: (*LEVELS, SHIFT, PRODUCT),
     Measurement.LOSSES: (*LEVELS, SHIFT, PRODUCT, CATEGORY, REASON),
+    Measurement.LOSSES_HOUR: (*LEVELS, SHIFT, PRODUCT, CATEGORY, REASON),
+    Measurement.LOSSES_SHIFT: (*LEVELS, SHIFT, PRODUCT, CATEGORY, REASON),
     Measurement.STOPS: LEVELS,
     Measurement.STATEMENTS: LEVELS,
     Measurement.KPI_PUBLISHED: (*LEVELS, SHIFT),
@@ -139,6 +153,8 @@ LOST_COUNT: Final = "lost_count"
 
 STOP_END: Final = "end"
 """Instant; 0 while the stop lasts; equal to the point's time for a stop that no longer exists."""
+STOP_DURATION: Final = "duration_s"
+"""Of a stop that is over; 0 while it lasts and for one that no longer exists. For readers that cannot compute it."""
 STOP_CATEGORY: Final = "category_text"
 STOP_CODE: Final = "code_text"
 """Decimal state code, empty when there is none."""
@@ -189,6 +205,8 @@ LEDGER_CLOCK: Final = "clock_trusted"
 LEDGER_HEALTH: Final = ("jumps", "undated", "quarantined", "set_aside", "outbox_bytes")
 """What else an agent says of itself, as in its state message."""
 GRAIN_SOURCE: Final = "measurement_text"
+GRAIN_LOSSES: Final = "losses_text"
+"""The measurement of losses of the same grain."""
 GRAIN_BUCKET: Final = "bucket_text"
 """Length of the stretches to show, as InfluxQL writes it."""
 SITE_TIMEZONE: Final = "timezone_text"
@@ -303,6 +321,10 @@ _STATEMENT_FIELDS = frozenset(
     }
 )
 
+_LOSS_FIELDS = frozenset({LOST_SECONDS, LOST_COUNT})
+
+_STOP_FIELDS = frozenset({STOP_END, STOP_DURATION, STOP_CATEGORY, STOP_CODE, STOP_REASON, STOP_STATEMENT, STOP_FAILURE})
+
 _WINDOW_FIELDS = frozenset({CURRENT, PERIOD_START, PERIOD_UNTIL, FINAL, REVISION, COVERAGE, FLAGS})
 
 CAPABILITY_NUMBERS: Final = (
@@ -384,8 +406,10 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.FACTS: FACT_FIELDS,
     Measurement.FACTS_HOUR: FACT_FIELDS,
     Measurement.FACTS_SHIFT: FACT_FIELDS,
-    Measurement.LOSSES: frozenset({LOST_SECONDS, LOST_COUNT}),
-    Measurement.STOPS: frozenset({STOP_END, STOP_CATEGORY, STOP_CODE, STOP_REASON, STOP_STATEMENT, STOP_FAILURE}),
+    Measurement.LOSSES: _LOSS_FIELDS,
+    Measurement.LOSSES_HOUR: _LOSS_FIELDS,
+    Measurement.LOSSES_SHIFT: _LOSS_FIELDS,
+    Measurement.STOPS: _STOP_FIELDS,
     Measurement.STATEMENTS: _STATEMENT_FIELDS,
     Measurement.KPI_PUBLISHED: None,
     Measurement.CAPABILITY: frozenset({CURRENT, PERIOD_START, PERIOD_UNTIL, FLAGS})
@@ -409,7 +433,7 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
         {LEDGER_OLDEST, LEDGER_TOLD, LEDGER_HEARD, LEDGER_MOVED, LEDGER_CLOCK, *LEDGER_HEALTH}
         | {field.name for field in fields(AgentLedger)}
     ),
-    Measurement.GRAINS: frozenset({GRAIN_SOURCE, GRAIN_BUCKET}),
+    Measurement.GRAINS: frozenset({GRAIN_SOURCE, GRAIN_LOSSES, GRAIN_BUCKET}),
     Measurement.SITES: frozenset({SITE_TIMEZONE}),
 }
 """Measurement -> its fields; None where any well-formed name is one."""

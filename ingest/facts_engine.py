@@ -279,13 +279,14 @@ class FactsEngine:
         publisher, notes = self._publisher, self._notes
         if publisher is None:
             return 0.0
+        patient = not (all_of_it or publisher.overdue)
 
         def work() -> None:
             mine = [note for note in notes if note.unit in self._units]
             if mine:
                 publisher.noted(mine)
             if all_of_it or publisher.due:
-                publisher.round(all_of_it=all_of_it)
+                publisher.round(all_of_it=all_of_it, give_way=lambda: patient and self._pressed())
 
         busy_s = await self._in_thread(work, lambda: None)
         if not busy_s:

@@ -21,6 +21,8 @@ HELD: Final = {
     Measurement.STOPS: 12 * HOUR,
     Measurement.FACTS_HOUR: 48 * HOUR,
     Measurement.FACTS_SHIFT: 48 * HOUR,
+    Measurement.LOSSES_HOUR: 48 * HOUR,
+    Measurement.LOSSES_SHIFT: 48 * HOUR,
 }
 """How much of the newest time stays in memory once it was asked for; twice as much at most."""
 

@@ -110,7 +110,7 @@ class Publisher:
     def take(self, units: Iterable[str]) -> None:
         """Publish these, too: what runs, and what an earlier process left unfinished, in the next round."""
         self._units |= set(units)
-        self._round_at = self._slow_at = 0.0
+        self._round_at, self._slow_at = time.monotonic(), 0.0
 
     def leave(self, units: Iterable[str]) -> None:
         """Publish these no more."""
@@ -135,10 +135,11 @@ class Publisher:
         """Whether a round has waited for so long that it must not wait for samples any more."""
         return bool(self._units) and time.monotonic() >= self._round_at + SLOW_S
 
-    def round(self, *, all_of_it: bool = False) -> None:
+    def round(self, *, all_of_it: bool = False, give_way: Callable[[], bool] = lambda: False) -> None:
         """Publish what runs, and what has ended since; with ``all_of_it`` also what is only due now and then.
 
-        Raises Backpressure when the store takes nothing; the next round tells it all again.
+        That is left for the next round when ``give_way`` says so. Raises Backpressure when the store takes nothing; the
+        next round tells it all again.
         """
         began, until = time.thread_time(), self._until()
         slow = all_of_it or time.monotonic() >= self._slow_at
@@ -147,9 +148,10 @@ class Publisher:
             since = {each: self._since(each, until) for each in subjects}
             for start, alike in _by_value(since).items():
                 self._kpis(alike, (start, until + 1), until, since=until - OPEN_FOR)
-            if slow:
-                self._slowly(since, until)
-            self._seen = dict.fromkeys(subjects, until - 1)
+            complete = not slow or self._slowly(since, until, give_way)
+            slow = slow and complete
+            if complete:
+                self._seen = dict.fromkeys(subjects, until - 1)
         rest_s = (time.thread_time() - began) / max(len(self._units), 1) / SHARE
         if slow:
             self._slow_at = time.monotonic() + max(SLOW_S, rest_s)
@@ -167,8 +169,11 @@ class Publisher:
         unfinished = [int(float(point.fields[PERIOD_START])) for point in there if point.fields[FINAL] == 0.0]
         return min([until, *unfinished, *sorted(int(float(point.fields[PERIOD_UNTIL])) for point in there)[-1:]])
 
-    def _slowly(self, since: Mapping[str, Instant], until: Instant) -> None:
+    def _slowly(self, since: Mapping[str, Instant], until: Instant, give_way: Callable[[], bool]) -> bool:
+        """False when it gave way; then all of it is due again."""
         for subject, start in since.items():
+            if give_way():
+                return False
             self._write_told(self._teller.energy(subject, start, until + 1, until))
             self._write_told(self._teller.scorecards(subject, start, until + 1, until))
             self._charts(subject, [(start, until + 1)], until)
@@ -178,6 +183,7 @@ class Publisher:
         except BaseException:
             self._open = {**left, **self._open}
             raise
+        return True
 
     # ------------------------------------------------------------ what has changed
 

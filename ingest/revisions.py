@@ -15,6 +15,7 @@ from historian.schema import SHIFT, Measurement
 from ingest.roll_up import RollUp, ShiftChange
 from kpi.evaluation.evaluate import is_final
 from shopfloor.additive import merge
+from shopfloor.fact import Fact
 from shopfloor.instant import MINUTE, Instant
 
 LATE_DATA: Final = "late data"
@@ -57,18 +58,22 @@ class Revisions:
         self._final_before = final_before
         self._reach = reach
         self._now = now
+        self.of_late_data = cause.is_late_data
+        """Whether samples are the cause, and no person."""
         self.made: dict[tuple[Instant, str], Revision] = {}
         """The revisions so far, by shift."""
 
-    def points(self, roll: RollUp, losses: Iterable[tuple[Instant, str]], stops: Iterable[Instant]) -> list[Point]:
+    def points(
+        self, roll: RollUp[Fact], losses: Iterable[tuple[Instant, str]], stops: Iterable[Instant]
+    ) -> list[Point]:
         """The records for a chunk, in which ``losses`` (minute, shift), ``stops`` (start) and facts change."""
         made = [self._revision(roll.unit, each) for each in self._revised(roll, losses, stops)]
         self.made |= {(each.shift_start, each.shift): each for each in made}
         return [revision_point(self._enterprise, each) for each in made]
 
     def _revised(
-        self, roll: RollUp, losses: Iterable[tuple[Instant, str]], stops: Iterable[Instant]
-    ) -> Iterator[ShiftChange]:
+        self, roll: RollUp[Fact], losses: Iterable[tuple[Instant, str]], stops: Iterable[Instant]
+    ) -> Iterator[ShiftChange[Fact]]:
         if not self._cause.is_late_data:
             yield from roll.changed_shifts
             yield from roll.unchanged_shifts(losses, stops)
@@ -77,7 +82,7 @@ class Revisions:
             if is_final(change.shift.end, self._final_before, self._reach):
                 yield change
 
-    def _revision(self, unit: str, change: ShiftChange) -> Revision:
+    def _revision(self, unit: str, change: ShiftChange[Fact]) -> Revision:
         shift = change.shift
         revision = Revision(
             unit=unit,

@@ -12,7 +12,7 @@ import numpy as np
 
 from historian.columnar import joined as columns_joined
 from historian.historian import Historian
-from historian.overwrite import loss_changes, stop_changes
+from historian.overwrite import stop_changes
 from historian.point import Point
 from historian.records import (
     fact_point,
@@ -23,10 +23,10 @@ from historian.records import (
     stop_point,
     stops_of,
 )
-from historian.schema import Grain, Measurement
+from historian.schema import LOSSES_OF, Grain, Measurement
 from ingest.point_tail import PointTail
 from ingest.revisions import Revisions
-from ingest.roll_up import RollUp, shifts_of
+from ingest.roll_up import OF_FACTS, OF_LOSSES, RollUp, shifts_of
 from ingest.sample_tail import SampleTail
 from ingest.spans import Window, hull
 from ingest.statement_book import StatementBook
@@ -35,7 +35,7 @@ from kpi.facts.quantities import widened
 from kpi.plan import UnitPlan
 from kpi.timeline.statements import moved_to
 from shopfloor.columns import SampleColumns
-from shopfloor.fact import Fact, Stop
+from shopfloor.fact import Fact, Loss, Stop
 from shopfloor.instant import HOUR, MINUTE, QUARTER, Instant, ceil_to, floor_to
 from shopfloor.statement import Statement, StatementKind
 
@@ -140,16 +140,19 @@ class UnitDerivation:
         """
         derived, window = self._whole_stops(window)
         stops = self._stop_changes(derived, window)
-        losses = loss_changes(losses_of(self._read(Measurement.LOSSES, *window)), derived.losses)
-        roll = RollUp(self.unit, self._shifts, self.facts, window, derived.facts)
+        whole = not revisions.of_late_data
+        lost = RollUp(self.unit, self._shifts, self._losses, window, derived.losses, OF_LOSSES, whole=whole)
+        losses = dict(lost.changes())
+        roll = RollUp(self.unit, self._shifts, self.facts, window, derived.facts, OF_FACTS)
         points = [stop_point(self._enterprise, stop) for stop in stops]
-        points += [loss_point(self._enterprise, loss) for loss in losses]
+        # the coarse ones first: after a kill between two writes, a changed minute leads to them again
+        for grain in reversed(losses):
+            points += [loss_point(self._enterprise, loss, grain) for loss in losses[grain]]
         for grain, facts in roll.changes():
             points += [fact_point(self._enterprise, grain, fact) for fact in facts]
         if points:
-            points += revisions.points(
-                roll, [(loss.time, loss.shift) for loss in losses], [stop.start for stop in stops]
-            )
+            minutes = [(loss.time, loss.shift) for loss in losses[Grain.MINUTE]]
+            points += revisions.points(roll, minutes, [stop.start for stop in stops])
         return points
 
     def fresh(self, window: Window) -> Derived:
@@ -160,6 +163,9 @@ class UnitDerivation:
     def facts(self, grain: Grain, start: Instant, end: Instant) -> list[Fact]:
         """The unit's stored facts of a grain in [start, end)."""
         return facts_of(self._read(Measurement(grain.value), start, end))
+
+    def _losses(self, grain: Grain, start: Instant, end: Instant) -> list[Loss]:
+        return losses_of(self._read(LOSSES_OF[grain], start, end))
 
     # ------------------------------------------------------------ deriving
 

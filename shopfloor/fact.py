@@ -46,10 +46,11 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Seconds and counts of one category and reason in one minute; all but these two are its identity."""
+    """Seconds and counts of one category and reason in one slice; all but these two are its identity in its grain."""
 
     unit: str
     time: Instant
+    """Start of the slice, as a fact's."""
     shift: str
     product: str
     category: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from devices.library import load as load_template
 from historian.connect import connect
@@ -23,12 +24,12 @@ from historian.records import (
 from historian.schema import Grain
 from ingest.facts_engine import FactsEngine
 from kpi.facts.derive import derive
-from kpi.facts.rollup import hour_facts, shift_facts, shift_windows
+from kpi.facts.rollup import ShiftWindow, hour_facts, hour_losses, shift_facts, shift_losses, shift_windows
 from kpi.plan import UnitPlan
 from kpi_api.store import Store
 from shopfloor.clock import CatchUpClock
 from shopfloor.columns import SampleColumns
-from shopfloor.fact import Fact
+from shopfloor.fact import Fact, Loss
 from shopfloor.instant import HOUR, MINUTE, SECOND, Instant, parse_instant
 from shopfloor.ledger import AgentLedger
 from shopfloor.plant import Plant, WorkUnit
@@ -39,6 +40,7 @@ from shopfloor.sample import Sample, Value
 PLANT_FILE = Path(__file__).parents[1] / "plants" / "ceper" / "plant.yaml"
 END = parse_instant("2026-01-05T15:20:12+07:00")
 """The plant's now: in the afternoon shift."""
+SliceT = TypeVar("SliceT", Fact, Loss)
 SCAN = 10 * SECOND
 """Of the meter; the machines are read every 6 seconds."""
 STILL = "ceper/machining/line-1/cnc-03"
@@ -102,23 +104,38 @@ def fill(historian: Historian, plant: Plant, path: str, hours: int) -> int:
     derived = derive(UnitPlan(unit, tags), columns, (first - first % HOUR, last - last % MINUTE + MINUTE))
     _write(historian, [sample_point(plant.enterprise, sample) for sample in samples])
     write_facts(historian, plant, unit, derived.facts)
-    _write(historian, [loss_point(plant.enterprise, loss) for loss in derived.losses])
+    write_losses(historian, plant, unit, derived.losses)
     _write(historian, [stop_point(plant.enterprise, stop) for stop in derived.stops])
     return len(samples)
 
 
 def write_facts(historian: Historian, plant: Plant, unit: WorkUnit, facts: list[Fact]) -> None:
     """Write one unit's minute facts at every grain."""
-    _write(historian, [fact_point(plant.enterprise, Grain.MINUTE, fact) for fact in facts])
-    _write(historian, [fact_point(plant.enterprise, Grain.HOUR, fact) for fact in hour_facts(facts)])
-    start, end = min(fact.time for fact in facts), max(fact.time for fact in facts) + MINUTE
+    shifts = [fact for shift, parts in _by_shift(unit, facts) for fact in shift_facts(shift, parts)]
+    for grain, slices in ((Grain.MINUTE, facts), (Grain.HOUR, hour_facts(facts)), (Grain.SHIFT, shifts)):
+        _write(historian, [fact_point(plant.enterprise, grain, fact) for fact in slices])
+
+
+def write_losses(historian: Historian, plant: Plant, unit: WorkUnit, losses: list[Loss]) -> None:
+    """The same for its minute losses."""
+    shifts = [loss for shift, parts in _by_shift(unit, losses) for loss in shift_losses(shift, parts)]
+    for grain, slices in ((Grain.MINUTE, losses), (Grain.HOUR, hour_losses(losses)), (Grain.SHIFT, shifts)):
+        _write(historian, [loss_point(plant.enterprise, loss, grain) for loss in slices])
+
+
+def _by_shift(unit: WorkUnit, minutes: list[SliceT]) -> Iterator[tuple[ShiftWindow, list[SliceT]]]:
+    if not minutes:
+        return
+    start, end = min(each.time for each in minutes), max(each.time for each in minutes) + MINUTE
     for shift in shift_windows(unit, start, end):
-        parts = [
-            fact
-            for fact in facts
-            if fact.shift == shift.shift and any(low <= fact.time < high for low, high in shift.pieces)
-        ]
-        _write(historian, [fact_point(plant.enterprise, Grain.SHIFT, fact) for fact in shift_facts(shift, parts)])
+        yield (
+            shift,
+            [
+                each
+                for each in minutes
+                if each.shift == shift.shift and any(low <= each.time < high for low, high in shift.pieces)
+            ],
+        )
 
 
 def _write(historian: Historian, points: list) -> None:

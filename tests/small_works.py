@@ -47,9 +47,9 @@ METER_DAY = {
 
 
 @contextmanager
-def small_works(directory: Path) -> Iterator[Store]:
-    """The store of the small works, filled, in ``directory``."""
-    plant, historian = load(PLANT_FILE), connect(str(directory))
+def small_works(place: Path | str) -> Iterator[Store]:
+    """The store of the small works, filled, in a directory or a database by its URL."""
+    plant, historian = load(PLANT_FILE), connect(str(place))
     for path, elements in ((FIRST, first_day), (SECOND_STEP, second_day), (METER, meter_day)):
         facts = [_fact(path, number, elements(number)) for number in range(DAYS)]
         write_facts(historian, plant, plant.units[path], facts)

@@ -1,6 +1,7 @@
 """What people say of a simulated week: reasons, parts of stops re-coded, some of it changed, moved or undone later."""
 
 import random
+from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID
 
@@ -25,8 +26,11 @@ PARTED = 0.3
 class People:
     """Operators of all machines; every statement is a real write beside the samples."""
 
-    def __init__(self, historian: Historian, plant: Plant, seed: int) -> None:
+    def __init__(
+        self, historian: Historian, plant: Plant, seed: int, reasons: Collection[str] = REASONS.keys()
+    ) -> None:
         self._historian, self._plant = historian, plant
+        self._reasons = sorted(reasons)
         self._rng = random.Random(f"{seed}/people")
         self.statements: list[Statement] = []
         self.changed = self.undone = 0
@@ -54,7 +58,7 @@ class People:
                 self._say(replace(earlier, supersedes=earlier.id, withdrawn=True))
             elif luck < 0.3 and earlier.reason:
                 self.changed += 1
-                self._say(replace(earlier, supersedes=earlier.id, reason=self._rng.choice(sorted(REASONS))))
+                self._say(replace(earlier, supersedes=earlier.id, reason=self._rng.choice(self._reasons)))
             elif luck < 0.4 and earlier.end is not None:
                 self.changed += 1
                 middle = earlier.start + (earlier.end - earlier.start) // 2
@@ -67,7 +71,7 @@ class People:
     def _reason(self, stop: Stop, margin: int) -> Statement:
         """A reason for the whole stop. People point into it, not at its borders."""
         assert stop.end is not None
-        reason = self._rng.choice(sorted(REASONS))
+        reason = self._rng.choice(self._reasons)
         return self._statement(stop.unit, StatementKind.REASON, stop.start + margin, stop.end - margin, reason=reason)
 
     def _part_of(self, stop: Stop, margin: int) -> Statement:

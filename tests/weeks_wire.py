@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.plants import load_plant, unit_plans
+from cli.published import publications
 from devices.library import load as load_template
 from edge_agent.agent import EdgeAgent
 from edge_agent.disk_thread import DiskThread
@@ -25,7 +26,7 @@ from messaging.client import Message, MqttClient
 from messaging.receipt import decode_receipt
 from messaging.rights import INGEST
 from messaging.topic import SampleTopic, receipt_topic
-from shopfloor.clock import CatchUpClock, SystemClock
+from shopfloor.clock import CatchUpClock, Clock, SystemClock
 from shopfloor.errors import ServiceUnavailable
 from shopfloor.instant import HOUR, MINUTE, Instant
 from shopfloor.machine_state import TimeCategory
@@ -56,12 +57,17 @@ REASONS = {
 
 def weeks_plant(folder: Path, scan_s: int) -> Plant:
     """The example plant with one scan period for all machines, and stop reasons."""
+    plant = example_plant(folder, scan_s)
+    units = {path: replace(unit, reasons=REASONS) for path, unit in plant.units.items()}
+    return replace(plant, units=units, reasons=REASONS)
+
+
+def example_plant(folder: Path, scan_s: int) -> Plant:
+    """The example plant with one scan period for all machines."""
     text = (ROOT / "plants" / "ceper" / "plant.yaml").read_text("utf-8")
     file = folder / "plant.yaml"
     file.write_text(text.replace("scan: 5s", f"scan: {scan_s}s").replace("scan: 2s", f"scan: {scan_s}s"), "utf-8")
-    plant = load_plant(file)
-    units = {path: replace(unit, reasons=REASONS) for path, unit in plant.units.items()}
-    return replace(plant, units=units, reasons=REASONS)
+    return load_plant(file)
 
 
 class RoughLink:
@@ -131,7 +137,18 @@ class Feeder:
 class Wire:
     """Broker, ingest with its facts engine, and historian of one plant, running."""
 
-    def __init__(self, folder: Path, plant: Plant, seed: int, start: Instant, broker: RunningBroker) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plant: Plant,
+        seed: int,
+        start: Instant,
+        broker: RunningBroker,
+        *,
+        url: str | None = None,
+        published_at: Instant | None = None,
+    ) -> None:
+        """``url`` is that of the historian, an embedded one by default; KPIs are published as of ``published_at``."""
         self.folder, self.plant, self.broker = folder, plant, broker
         self.rng = random.Random(f"{seed}/wire")
         self.clock = CatchUpClock(start)
@@ -143,14 +160,16 @@ class Wire:
             journal_path=folder / "journal.jsonl",
             templates=load_template,
         )
-        self.historian: Historian = connect(str(folder / "historian"))
+        self.historian: Historian = connect(url or str(folder / "historian"))
+        told_by: Clock = SystemClock() if published_at is None else CatchUpClock(published_at)
         self.ingest = IngestService(
             plant,
             unit_plans(plant),
             self.historian,
             access=broker.access_for(INGEST),
             dead_letters=folder / "dead_letters.db",
-            clock=SystemClock(),
+            clock=told_by,
+            teller=None if published_at is None else publications(plant, self.historian, told_by),
         )
 
     @asynccontextmanager
@@ -204,12 +223,20 @@ class Wire:
 
 
 @asynccontextmanager
-async def wired(folder: Path, plant: Plant, seed: int, start: Instant) -> AsyncIterator[Wire]:
+async def wired(
+    folder: Path,
+    plant: Plant,
+    seed: int,
+    start: Instant,
+    *,
+    url: str | None = None,
+    published_at: Instant | None = None,
+) -> AsyncIterator[Wire]:
     """Everything between outbox and facts, started and in the end stopped."""
     async with AsyncExitStack() as stack:
         broker = await start_broker(folder / "broker", [AGENT])
         stack.push_async_callback(broker.stop)
-        wire = Wire(folder, plant, seed, start, broker)
+        wire = Wire(folder, plant, seed, start, broker, url=url, published_at=published_at)
         stack.callback(wire.historian.close)
         await stack.enter_async_context(running(wire.ingest.run()))
         yield wire

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import overview
+from dashboards.boards import energy, overview, pipeline
 from shopfloor.plant import Plant
 
-_BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (overview.board,)
+_BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
+    overview.board,
+    energy.board,
+    pipeline.board,
+)
 
 
 def boards_of(plant: Plant) -> tuple[Board, ...]:

@@ -1,12 +1,13 @@
-"""Minute facts to hour and shift facts: the same record under the same merge rule, at a coarser grain. Pure."""
+"""Minute facts and losses to those of hours and shifts: the same record under the same rule, coarser. Pure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from kpi.plan import calendar_spans
 from shopfloor.additive import Elements, merge
-from shopfloor.fact import Fact
+from shopfloor.fact import Fact, Loss
 from shopfloor.instant import HOUR, Instant, floor_to
 from shopfloor.plant import WorkUnit
 
@@ -46,6 +47,26 @@ def merged(facts: Iterable[Fact], stamp: Callable[[Fact], Instant]) -> list[Fact
     for fact in sorted(facts, key=lambda fact: fact.key):
         groups[fact.unit, stamp(fact), fact.shift, fact.product].append(fact.elements)
     return [Fact(*key, merge(records)) for key, records in sorted(groups.items())]
+
+
+def hour_losses(minutes: Iterable[Loss]) -> list[Loss]:
+    """Add up minute losses in UTC hours, by shift, product, category and reason."""
+    return added(minutes, lambda loss: floor_to(loss.time, HOUR))
+
+
+def shift_losses(window: ShiftWindow, parts: Iterable[Loss]) -> list[Loss]:
+    """Add up the losses of a shift's parts (whole hours or minutes), by product, category and reason."""
+    return added(parts, lambda loss: window.start)
+
+
+def added(losses: Iterable[Loss], stamp: Callable[[Loss], Instant]) -> list[Loss]:
+    """Add up losses of one stamp and identity, in order of time: the same losses give the same sums to the bit."""
+    sums: dict[tuple[str, Instant, str, str, str, str], tuple[float, float]] = {}
+    for loss in sorted(losses, key=attrgetter("time")):
+        key = loss.unit, stamp(loss), loss.shift, loss.product, loss.category, loss.reason
+        seconds, count = sums.get(key, (0.0, 0.0))
+        sums[key] = seconds + loss.seconds, count + loss.count
+    return [Loss(*key, *sum_) for key, sum_ in sorted(sums.items())]
 
 
 def shift_windows(unit: WorkUnit, start: Instant, end: Instant) -> list[ShiftWindow]:

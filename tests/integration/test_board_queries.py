@@ -76,17 +76,22 @@ def test_an_hour_that_nobody_planned_is_empty_and_not_zero(influx):
 
 
 @pytest.mark.parametrize(
-    ("hours", "grain", "bucket"),
-    [(1, "facts", "5m"), (6, "facts", "5m"), (24, "facts_hour", "1h"), (2160, "facts_shift", "1d")],
+    ("hours", "found"),
+    [
+        (1, ["facts", "losses", "5m"]),
+        (6, ["facts", "losses", "5m"]),
+        (24, ["facts_hour", "losses_hour", "1h"]),
+        (2160, ["facts_shift", "losses_shift", "1d"]),
+    ],
 )
-def test_a_range_finds_its_grain(influx, hours, grain, bucket):
+def test_a_range_finds_its_grain(influx, hours, found):
     url = fresh_database(influx.address)
     store, plant = connect(url, {}), load(PLANT_FILE)
     points = lookup_points(plant)
     assert len(store.write(points).accepted) == len(points)
     store.close()
-    found = [
+    told = [
         ask(url, variable.query, Grain.HOUR, START, START + hours * HOUR)[0]["values"][0][1]
         for variable in variables.HIDDEN
     ]
-    assert found == [grain, bucket, "Asia/Jakarta"]
+    assert told == [*found, "Asia/Jakarta"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from historian.embedded import EmbeddedHistorian
 from historian.records import Dirty, dirty_point, facts_of, losses_of, sample_point, stops_of, unit_query
-from historian.schema import Grain, Measurement
+from historian.schema import LOSSES_OF, Grain, Measurement
 from historian.statements import put
 from ingest.facts_engine import FactsEngine
 from kpi.facts.derive import derive
@@ -78,8 +78,11 @@ class Store:
 
     def everything(self):  # type: ignore[no-untyped-def]
         """Facts of all grains, losses and stops, as they read."""
-        losses = losses_of(self.historian.read(unit_query(Measurement.LOSSES, self.enterprise, MACHINE)))
-        return [self.facts(grain) for grain in Grain], sorted(losses, key=repr), self.stops()
+        return [(self.facts(grain), self.losses(grain)) for grain in Grain], self.stops()
+
+    def losses(self, grain: Grain):  # type: ignore[no-untyped-def]
+        found = losses_of(self.historian.read(unit_query(LOSSES_OF[grain], self.enterprise, MACHINE)))
+        return sorted(found, key=repr)
 
     def stops(self):  # type: ignore[no-untyped-def]
         return stops_of(self.historian.read(unit_query(Measurement.STOPS, self.enterprise, MACHINE)))

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from uuid import uuid4
 
 from historian.historian import Historian
@@ -21,11 +22,11 @@ from historian.records import (
     stops_of,
     unit_query,
 )
-from historian.schema import Grain, Measurement
+from historian.schema import LOSSES_OF, Grain, Measurement
 from historian.statements import all_statements, put
 from ingest.facts_engine import FactsEngine
 from kpi.facts.derive import Derived, derive
-from kpi.facts.rollup import hour_facts, shift_windows
+from kpi.facts.rollup import hour_facts, hour_losses, shift_windows
 from kpi.plan import UnitPlan
 from shopfloor.additive import Elements, merge
 from shopfloor.clock import CatchUpClock
@@ -147,8 +148,8 @@ class Shop:
         points = self.historian.read(unit_query(grain, ENTERPRISE, MACHINE))
         return sorted(facts_of(points), key=lambda fact: fact.key)
 
-    def losses(self) -> list[Loss]:
-        points = self.historian.read(unit_query(Measurement.LOSSES, ENTERPRISE, MACHINE))
+    def losses(self, grain: Grain = Grain.MINUTE) -> list[Loss]:
+        points = self.historian.read(unit_query(LOSSES_OF[grain], ENTERPRISE, MACHINE))
         return sorted(losses_of(points), key=repr)
 
     def stops(self) -> list[Stop]:
@@ -160,7 +161,7 @@ class Shop:
 
     def everything(self) -> tuple[object, ...]:
         """All that is derived, revisions aside."""
-        return tuple(self.facts(grain) for grain in Grain), self.losses(), self.stops()
+        return tuple((self.facts(grain), self.losses(grain)) for grain in Grain), self.stops()
 
     def open_intervals(self) -> int:
         points = self.historian.read(unit_query(Measurement.DIRTY, ENTERPRISE, MACHINE))
@@ -184,18 +185,30 @@ class Shop:
         for grain in (Grain.HOUR, Grain.SHIFT):
             for tag in ("shift", "product"):
                 assert_close(totals(self.facts(grain), tag), totals(fresh.facts, tag))
-        for tag in ("shift", "product", "category", "reason"):
-            assert lost(self.losses(), tag) == lost(fresh.losses, tag)
+        assert self.losses(Grain.HOUR) == sorted(hour_losses(fresh.losses), key=repr)
+        for grain, tag in product(Grain, ("shift", "product", "category", "reason")):
+            assert lost(self.losses(grain), tag) == lost(fresh.losses, tag)
         self._assert_shifts(fresh.facts)
+        self._assert_shift_losses(fresh.losses)
 
     def _assert_shifts(self, facts: Sequence[Fact]) -> None:
         stored = self.facts(Grain.SHIFT)
         for shift in shift_windows(self.plan.unit, facts[0].time, facts[-1].time + 1):
             mine = [fact for fact in facts if any(low <= fact.time < high for low, high in shift.pieces)]
             kept = [fact for fact in stored if (fact.time, fact.shift) == (shift.start, shift.shift)]
-            for product in {fact.product for fact in (*mine, *kept)}:
-                both = (merge(f.elements for f in group if f.product == product) for group in (kept, mine))
-                assert_close(*({product: elements} for elements in both))
+            for made in {fact.product for fact in (*mine, *kept)}:
+                both = (merge(f.elements for f in group if f.product == made) for group in (kept, mine))
+                assert_close(*({made: elements} for elements in both))
+
+    def _assert_shift_losses(self, losses: Sequence[Loss]) -> None:
+        """Each shift's own losses, by reason, are those of its minutes."""
+        stored = self.losses(Grain.SHIFT)
+        times = [loss.time for loss in losses]
+        for shift in shift_windows(self.plan.unit, min(times), max(times) + 1):
+            mine = [loss for loss in losses if any(low <= loss.time < high for low, high in shift.pieces)]
+            kept = [loss for loss in stored if (loss.time, loss.shift) == (shift.start, shift.shift)]
+            assert lost(kept, "reason") == lost(mine, "reason")
+            assert len(kept) == len({(loss.product, loss.category, loss.reason) for loss in mine})
 
 
 def totals(facts: Iterable[Fact], tag: str) -> dict[str, Elements]:

@@ -13,6 +13,7 @@ import pytest
 from historian.connect import connect
 from historian.embedded import EmbeddedHistorian
 from historian.point import Point, Query
+from historian.schema import Measurement
 from shopfloor.errors import Backpressure, ServiceUnavailable
 from shopfloor.instant import parse_instant
 
@@ -141,6 +142,22 @@ def test_files_of_a_later_release_are_refused(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(ServiceUnavailable, match="format 99"):
         EmbeddedHistorian(tmp_path)
+
+
+def test_files_that_lack_the_tables_of_later_measurements_get_them(tmp_path: Path) -> None:
+    store = EmbeddedHistorian(tmp_path)
+    assert store.write([sample(0), DIRTY]).accepted
+    store.close()
+    newer = {"1970-01": (Measurement.LOSSES_HOUR, Measurement.LOSSES_SHIFT), "catalog": (Measurement.GRAINS,)}
+    for name, tables in newer.items():
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as db, db:
+            for table in tables:
+                db.execute(f'DROP TABLE "{table}"')
+            db.execute("PRAGMA user_version = 3")
+    store = EmbeddedHistorian(tmp_path)
+    assert [store.count(Query(measurement)) for measurement in Measurement].count(1) == 2
+    assert store.count(Query("losses_shift")) == 0
+    store.close()
 
 
 def test_a_closed_historian_says_so(impatient: EmbeddedHistorian) -> None:

@@ -101,6 +101,23 @@ def test_a_loss_comes_back_and_an_emptied_one_is_dropped() -> None:
     assert records.losses_of(points) == [loss]
 
 
+@pytest.mark.parametrize("grain", Grain)
+def test_a_loss_comes_back_in_every_grain(grain: Grain) -> None:
+    loss = Loss(UNIT, 3_600_000, "malam", "none", "unplanned_stop", "belt torn", 42.5, 1.0)
+    point = records.loss_point("e", loss, grain)
+    assert point.measurement == {"MINUTE": "losses", "HOUR": "losses_hour", "SHIFT": "losses_shift"}[grain.name]
+    assert fault(point) is None
+    assert records.losses_of([point]) == [loss]
+
+
+def test_the_duration_of_a_stop_is_told_once_it_is_over() -> None:
+    start = 1_800_000_000_000
+    ends = {None: 0.0, start: 0.0, start + 90_500: 90.5}
+    for end, duration in ends.items():
+        point = records.stop_point("e", Stop(UNIT, start, end, "starved", 4))
+        assert point.fields[schema.STOP_DURATION] == duration
+
+
 @given(TEXTS, TEXTS, st.integers(1, 59_999))
 def test_a_revision_comes_back(cause: str, who: str, n: int) -> None:
     revision = Revision(

@@ -21,11 +21,11 @@ from historian.records import (
     stops_of,
     unit_query,
 )
-from historian.schema import Grain, Measurement
+from historian.schema import LOSSES_OF, Grain, Measurement
 from historian.statements import put
 from ingest.facts_engine import FactsEngine
 from kpi.facts.derive import derive
-from kpi.facts.rollup import hour_facts, shift_windows
+from kpi.facts.rollup import hour_facts, hour_losses, shift_windows
 from kpi.plan import UnitPlan
 from shopfloor.additive import merge
 from shopfloor.calendar import OFF_SHIFT, Calendar, LocalRange, Shift
@@ -33,7 +33,7 @@ from shopfloor.clock import CatchUpClock
 from shopfloor.columns import SampleColumns
 from shopfloor.dated import Dated
 from shopfloor.errors import Backpressure
-from shopfloor.fact import Fact, Stop
+from shopfloor.fact import Fact, Loss, Stop
 from shopfloor.instant import HOUR, MINUTE, QUARTER, SECOND, Instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.sample import Sample
@@ -83,6 +83,10 @@ class Bench:
         facts = facts_of(self.historian.read(unit_query(grain, ENTERPRISE, self.plan.path)))
         return sorted(facts, key=lambda fact: fact.key)
 
+    def losses(self, grain: Grain = Grain.MINUTE) -> list[Loss]:
+        points = self.historian.read(unit_query(LOSSES_OF[grain], ENTERPRISE, self.plan.path))
+        return sorted(losses_of(points), key=repr)
+
     def stops(self) -> list[Stop]:
         return stops_of(self.historian.read(unit_query(Measurement.STOPS, ENTERPRISE, self.plan.path)))
 
@@ -103,8 +107,8 @@ class Bench:
         assert self.facts() == derived.facts
         assert self.facts(Grain.HOUR) == hour_facts(derived.facts)
         assert self.stops() == derived.stops
-        losses = losses_of(self.historian.read(unit_query(Measurement.LOSSES, ENTERPRISE, self.plan.path)))
-        assert sorted(losses, key=repr) == sorted(derived.losses, key=repr)
+        assert self.losses() == sorted(derived.losses, key=repr)
+        assert self.losses(Grain.HOUR) == sorted(hour_losses(derived.losses), key=repr)
         self.assert_shifts_add_up(derived.facts, window)
 
     def assert_shifts_add_up(self, facts: list[Fact], window: tuple[Instant, Instant]) -> None:

@@ -134,6 +134,20 @@ class DiesAtPublishing:
         return self._historian.write(points)
 
 
+def test_what_gave_way_to_samples_is_told_whole_by_the_next_round(filled: FilledPlant) -> None:
+    mine, energy = publisher(filled.store), Query(Measurement.ENERGY_PUBLISHED)
+    mine.take(filled.plant.units)
+    mine.round(give_way=lambda: True)
+    assert filled.historian.count(Query(Measurement.KPI_PUBLISHED))
+    assert filled.historian.count(energy) == 0
+    mine.round()
+    assert filled.historian.count(energy)
+    written, another = mine.written, publisher(filled.store)
+    another.take(filled.plant.units)
+    another.round(all_of_it=True)
+    assert (another.written, mine.written) == (0, written)
+
+
 async def test_a_kill_between_facts_and_publishing_is_healed(filled: FilledPlant) -> None:
     clock = CatchUpClock(END)
     not_scheduled(filled.store, UNIT, MALAM + 5 * HOUR, MALAM + 6 * HOUR)

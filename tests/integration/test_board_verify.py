@@ -1,0 +1,146 @@
+"""``shopfloor dashboards verify`` on a day of the example plant: every query of every board on a real influxd."""
+
+import asyncio
+import copy
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.dashboards_verify import rendered
+from cli.main import main
+from dashboards.boards import boards_of
+from dashboards.influx_source import InfluxSource
+from dashboards.kpi_values import compare
+from dashboards.verify import Rendered, panels_of, verify
+from historian.influx_access import InfluxAccess
+from historian.influx_http import InfluxServer
+from shopfloor.instant import format_instant
+from tests.board_data import BoardData, filled, fresh_url, kpi_api
+from tests.filled_plant import PLANT_FILE
+from tests.influxd import InfluxDaemon
+from tests.integration.conftest import require_mosquitto
+
+SCAN_S = 20
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def day(influx: InfluxDaemon, tmp_path_factory: pytest.TempPathFactory) -> BoardData:
+    require_mosquitto()
+    return asyncio.run(filled(tmp_path_factory.mktemp("day"), fresh_url(influx), days=1, scan_s=SCAN_S))
+
+
+@pytest.fixture(scope="module")
+def source(day: BoardData) -> Iterator[InfluxSource]:
+    with closing(InfluxSource(InfluxAccess.of(day.url, {}))) as opened:
+        yield opened
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
+
+
+async def test_every_query_answers_and_every_kpi_is_the_apis(
+    day: BoardData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with kpi_api(day) as api:
+        asked = ["dashboards", "verify", str(day.plant_file), "--url", day.url, "--api", api, "--json"]
+        code = await asyncio.to_thread(main, [*asked, "--now", format_instant(day.now)])
+    found = told(capsys)
+    assert (found["problems"], found["differences"]) == ([], [])
+    assert (code, found["failed"], found["empty"], found["different"]) == (0, 0, 0, 0)
+    assert found["boards"] == 2 * len(boards_of(day.plant))
+    assert found["queries"] > found["panels"] > found["boards"]
+    assert len(found["windows"]) == 2  # an hour, and a day
+    assert found["values"] > found["defined"] > 20
+
+
+def broken(day: BoardData, old: str, new: str) -> Rendered:
+    """The first board with another query on its first panel."""
+    first = rendered(day.plant, "en")[0]
+    document = copy.deepcopy(dict(first.document))
+    target = panels_of(document)[0]["targets"][0]
+    target["query"] = target["query"].replace(old, new)
+    return Rendered(first.board, document)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "detail"),
+    [
+        ("SELECT", "SELCT", "failed", "error parsing query"),
+        ("${grain:raw}", "fact_hours", "empty", "no value"),
+        ("${grain:raw}", "${grian:raw}", "failed", "no variable is named 'grian'"),
+    ],
+)
+def test_a_broken_query_is_told(
+    day: BoardData, source: InfluxSource, old: str, new: str, kind: str, detail: str
+) -> None:
+    report = verify([broken(day, old, new)], source.ask, day.now)
+    assert getattr(report, kind) >= 1
+    assert any(problem.kind == kind and detail in problem.detail for problem in report.problems)
+
+
+async def test_a_number_that_is_not_the_apis_is_told(day: BoardData, source: InfluxSource) -> None:
+    def wrong(window: Any) -> dict[str, dict[str, float | None]]:
+        return {unit: {"oee_index": 0.123, "coverage": None} for unit in day.plant.units}
+
+    boards = [each for each in rendered(day.plant, "en") if each.board.id == "overview"]
+    found = compare(boards, source.ask, wrong, day.plant, day.now)
+    assert len(found.differences) > found.values / 2
+
+
+def test_a_table_names_every_board(day: BoardData, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["dashboards", "verify", str(day.plant_file), "--url", day.url, "--language", "id"]
+    assert main([*asked, "--now", format_instant(day.now)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines[1:-1]} == {f"{board.uid}-id" for board in boards_of(day.plant)}
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1/plant", "cannot be reached"),
+        ("http://127.0.0.1:1", "names no database"),
+        ("embedded:///srv/historian", "not the embedded store"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(url: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dashboards", "verify", str(PLANT_FILE), "--url", url]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert "http://host:8086/DATABASE" in line or "correct --url" in line
+
+
+def test_a_missing_database_is_told(influx: InfluxDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dashboards", "verify", str(PLANT_FILE), "--url", influx.url("nowhere")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "database not found: nowhere" in line
+    assert "shopfloor historian init" in line
+
+
+def test_a_wrong_password_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = InfluxDaemon(tmp_path, auth=True).start()
+    server = InfluxServer(InfluxAccess.of(locked.url("plant"), {}))
+    assert list(server.query("", "CREATE USER grafana WITH PASSWORD 'pass-7' WITH ALL PRIVILEGES")) == []
+    server.close()
+    monkeypatch.setenv("SHOPFLOOR_HISTORIAN_USERNAME", "grafana")
+    monkeypatch.setenv("SHOPFLOOR_HISTORIAN_PASSWORD", "wrong")
+    try:
+        assert main(["dashboards", "verify", str(PLANT_FILE), "--url", locked.url("plant")]) == 1
+    finally:
+        locked.stop()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "SHOPFLOOR_HISTORIAN_TOKEN" in line
+
+
+def test_an_api_that_is_away_is_told(day: BoardData, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["dashboards", "verify", str(day.plant_file), "--url", day.url, "--api", "http://127.0.0.1:1"]
+    assert main([*asked, "--now", format_instant(day.now)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "shopfloor api" in line
