@@ -44,7 +44,7 @@ class BoardData:
     plant_file: Path
     url: str
     now: Instant
-    """The end of the data."""
+    """A minute after the end of the data: what agents told at that end is past, and stands in a board's range."""
 
 
 def fresh_url(influx: InfluxDaemon) -> str:
@@ -72,7 +72,7 @@ async def filled(folder: Path, url: str, days: int, scan_s: int) -> BoardData:
         people = People(wire.historian, plant, SEED, plant.reasons)
         await asyncio.to_thread(people.explain, START, end - BY_MODBUS)
         await wire.settled()
-    return BoardData(plant, folder / "plant.yaml", url, end)
+    return BoardData(plant, folder / "plant.yaml", url, end + MINUTE)
 
 
 @asynccontextmanager
