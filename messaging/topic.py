@@ -61,6 +61,7 @@ def ingest_member_topic(instance: str) -> str:
     return f"{VERSION}/ingest/{_check_agent(instance)}"
 
 
+@lru_cache(maxsize=4_096)
 def agent_of_state(topic: str) -> str | None:
     """The agent of an agent state topic; None for any other topic."""
     match topic.split("/"):

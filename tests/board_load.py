@@ -8,10 +8,12 @@ other lines have the same numbers under their own names.
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice, product
 from pathlib import Path
 from typing import Final
+
+from msgspec import structs
 
 from historian import schema
 from historian.connect import connect
@@ -205,7 +207,7 @@ def _published(load: Load, folder: Path) -> Iterator[Point]:
             yield point
             continue
         for number in range(-(-load.units // LINE)):
-            yield replace(point, tags=_of_line(point.tags, number))
+            yield structs.replace(point, tags=_of_line(point.tags, number))
 
 
 def _of_line(tags: dict[str, str], number: int) -> dict[str, str]:
