@@ -173,7 +173,7 @@ def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
         },
         "options": _translated(options, words),
         "transformations": [_translated(step, words) for step in panel.transformations],
-        "links": [_panel_link(link, words) for link in panel.links],
+        "links": [],
         **({"interval": panel.min_interval} if panel.min_interval else {}),
     }
 
@@ -198,6 +198,7 @@ def _defaults(panel: Panel, words: Words) -> Json:
         "custom": custom,
         "mappings": [_translated(mapping, words) for mapping in panel.mappings],
         "noValue": words.must("no_data"),
+        **({"links": [_panel_link(link, words) for link in panel.links]} if panel.links else {}),
         "thresholds": {"mode": "absolute", "steps": _steps(panel.steps or (Step(None, "green"),))},
         **({} if panel.decimals is None else {"decimals": panel.decimals}),
         **({} if panel.low is None else {"min": panel.low}),

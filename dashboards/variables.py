@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Final
 
 from dashboards.board import Variable
-from dashboards.queries import CHOICES, choice
+from dashboards.queries import CHOICES, choice, none_of
 from historian import schema
 from historian.influxql import identifier
 from historian.schema import Measurement
+from shopfloor.plant import Plant
 
 
 def _values(tag: str, *within: str) -> str:
@@ -20,8 +21,6 @@ SITE: Final = Variable(name=CHOICES["site"], query=_values("site"), multi=True)
 LINE: Final = Variable(name=CHOICES["work_center"], query=_values("work_center", "site"), multi=True)
 UNIT: Final = Variable(name=CHOICES["work_unit"], query=_values("work_unit", "site", "work_center"), multi=True)
 ONE_SITE: Final = replace(SITE, multi=False, all=False)
-ONE_LINE: Final = replace(LINE, multi=False, all=False)
-ONE_UNIT: Final = replace(UNIT, multi=False, all=False)
 SHIFT: Final = Variable(name=CHOICES[schema.SHIFT], query=_values(schema.SHIFT, "site", "work_center"), multi=True)
 
 
@@ -51,18 +50,36 @@ HIDDEN: Final = (GRAIN, LOSSES, BUCKET, ZONE)
 PLACES: Final = (SITE, LINE, UNIT)
 """What most boards let choose."""
 
+
+def one_line(plant: Plant) -> Variable:
+    """One line with machines: a place of meters has no OEE."""
+    lines = [line for site in plant.sites for area in site.areas for line in area.work_centers]
+    return _one(LINE, none_of("work_center", {each.id for each in lines if not any(u.is_machine for u in each.units)}))
+
+
+def one_unit(plant: Plant) -> Variable:
+    """One machine."""
+    meters = {each.path.work_unit for each in plant.units.values() if not each.is_machine}
+    return _one(UNIT, none_of("work_unit", meters))
+
+
+def _one(variable: Variable, condition: str) -> Variable:
+    query = f"{variable.query} AND {condition}" if condition else variable.query
+    return replace(variable, query=query, multi=False, all=False)
+
+
 __all__ = [
     "BUCKET",
     "GRAIN",
     "HIDDEN",
     "LINE",
     "LOSSES",
-    "ONE_LINE",
     "ONE_SITE",
-    "ONE_UNIT",
     "PLACES",
     "SHIFT",
     "SITE",
     "UNIT",
     "ZONE",
+    "one_line",
+    "one_unit",
 ]
