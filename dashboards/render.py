@@ -155,7 +155,7 @@ def _panels(rows: Iterable[Row], words: Words) -> Iterator[Json]:
 def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
     options = dict(panel.options)
     if panel.kind is Kind.TEXT:
-        options["content"] = words.must(options["content"])
+        options["content"] = words.must(panel.options["content"])
     about = words.must(f"{panel.text}.about")
     if panel.empty:
         about = f"{about} {words.must(panel.empty)}"

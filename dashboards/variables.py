@@ -11,9 +11,9 @@ from historian.schema import Measurement
 from shopfloor.plant import Plant
 
 
-def _values(tag: str, *within: str) -> str:
-    chosen = " AND ".join(choice(each) for each in within)
-    where = f" WHERE {chosen}" if within else ""
+def _values(tag: str, *within: str, but: str = "") -> str:
+    chosen = " AND ".join(part for part in (*map(choice, within), but) if part)
+    where = f" WHERE {chosen}" if chosen else ""
     return f"SHOW TAG VALUES FROM {identifier(Measurement.FACTS_SHIFT)} WITH KEY = {identifier(tag)}{where}"
 
 
@@ -22,6 +22,23 @@ LINE: Final = Variable(name=CHOICES["work_center"], query=_values("work_center",
 UNIT: Final = Variable(name=CHOICES["work_unit"], query=_values("work_unit", "site", "work_center"), multi=True)
 ONE_SITE: Final = replace(SITE, multi=False, all=False)
 SHIFT: Final = Variable(name=CHOICES[schema.SHIFT], query=_values(schema.SHIFT, "site", "work_center"), multi=True)
+
+
+def one_line(plant: Plant) -> Variable:
+    """One line with machines: of a row of meters alone a board of production tells nothing."""
+    lines = [line for site in plant.sites for area in site.areas for line in area.work_centers]
+    without = {line.id for line in lines if not any(unit.is_machine for unit in line.units)}
+    without -= {line.id for line in lines if any(unit.is_machine for unit in line.units)}
+    query = _values("work_center", "site", but=none_of("work_center", without))
+    return replace(LINE, multi=False, all=False, query=query)
+
+
+def one_unit(plant: Plant) -> Variable:
+    """One machine."""
+    machines = {unit.path.work_unit for unit in plant.units.values() if unit.is_machine}
+    meters = {unit.path.work_unit for unit in plant.units.values() if not unit.is_machine} - machines
+    query = _values("work_unit", "site", "work_center", but=none_of("work_unit", meters))
+    return replace(UNIT, multi=False, all=False, query=query)
 
 
 def _by_range(name: str, field: str, fallback: str) -> Variable:
@@ -49,24 +66,6 @@ ZONE: Final = Variable(
 HIDDEN: Final = (GRAIN, LOSSES, BUCKET, ZONE)
 PLACES: Final = (SITE, LINE, UNIT)
 """What most boards let choose."""
-
-
-def one_line(plant: Plant) -> Variable:
-    """One line with machines: a place of meters has no OEE."""
-    lines = [line for site in plant.sites for area in site.areas for line in area.work_centers]
-    return _one(LINE, none_of("work_center", {each.id for each in lines if not any(u.is_machine for u in each.units)}))
-
-
-def one_unit(plant: Plant) -> Variable:
-    """One machine."""
-    meters = {each.path.work_unit for each in plant.units.values() if not each.is_machine}
-    return _one(UNIT, none_of("work_unit", meters))
-
-
-def _one(variable: Variable, condition: str) -> Variable:
-    query = f"{variable.query} AND {condition}" if condition else variable.query
-    return replace(variable, query=query, multi=False, all=False)
-
 
 __all__ = [
     "BUCKET",

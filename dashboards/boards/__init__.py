@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import energy, line, losses, machine, overview, pipeline
+from dashboards.boards import energy, line, losses, machine, overview, pipeline, quality
 from shopfloor.plant import Plant
 
 _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
@@ -12,6 +12,7 @@ _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
     line.board,
     losses.board,
     machine.board,
+    quality.board,
     energy.board,
     pipeline.board,
 )
