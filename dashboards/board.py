@@ -97,6 +97,7 @@ class Panel:
     transformations: tuple[Options, ...] = ()
     min_interval: str | None = None
     links: tuple["Link", ...] = ()
+    """Where a click on a value leads."""
     empty: str | None = None
     """Text id that says when this panel is rightly empty; without it an empty answer is a defect."""
 

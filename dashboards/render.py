@@ -20,16 +20,6 @@ SOURCE_UID: Final = "shopfloor-influxdb"
 """The uid under which our provisioning makes the data source."""
 _SOURCE: Final = {"type": "influxdb", "uid": f"${{{SOURCE_VARIABLE}}}"}
 _TAG: Final = "shopfloor"
-_PANEL_LINK: Final = {
-    "type": "link",
-    "icon": "external link",
-    "tooltip": "",
-    "tags": [],
-    "asDropdown": False,
-    "includeVars": False,
-    "keepTime": False,
-}
-"""What Grafana's types want of a panel's link beside title and address, which says all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +173,7 @@ def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
         },
         "options": _translated(options, words),
         "transformations": [_translated(step, words) for step in panel.transformations],
-        "links": [_PANEL_LINK | _panel_link(link, words) for link in panel.links],
+        "links": [],
         **({"interval": panel.min_interval} if panel.min_interval else {}),
     }
 
@@ -208,6 +198,7 @@ def _defaults(panel: Panel, words: Words) -> Json:
         "custom": custom,
         "mappings": [_translated(mapping, words) for mapping in panel.mappings],
         "noValue": words.must("no_data"),
+        **({"links": [_panel_link(link, words) for link in panel.links]} if panel.links else {}),
         "thresholds": {"mode": "absolute", "steps": _steps(panel.steps or (Step(None, "green"),))},
         **({} if panel.decimals is None else {"decimals": panel.decimals}),
         **({} if panel.low is None else {"min": panel.low}),
