@@ -6,7 +6,7 @@ from typing import Final
 from dashboards import panels, queries, targets, theme, variables
 from dashboards import published_queries as published
 from dashboards.board import Board, Override, Panel, Row, Shape, Step, Target, Variable
-from dashboards.published_queries import LINE_KPIS
+from dashboards.published_queries import LINE_COVERAGE, LINE_KPIS
 from dashboards.queries import BUCKET, LEVELS, Slice, choice
 from historian import schema
 from historian.influxql import identifier
@@ -186,7 +186,12 @@ def _courses(plant: Plant) -> tuple[Panel, ...]:
         course("scrap_ratio"),
         course("first_pass_yield"),
         course("quality_ratio_pieces"),
-        course("coverage"),
+        panels.lines(
+            "quality.coverage",
+            "ratio",
+            Target(query=queries.greatest(schema.COVERAGE, LINE_COVERAGE), alias="$tag_work_center"),
+            decimals=1,
+        ),
     )
 
 
