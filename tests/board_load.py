@@ -1,8 +1,8 @@
 """Ninety days of a works of 200 machines in InfluxDB, as its boards find it: made by the record functions, not derived.
 
-Facts by shift and hour as the engine writes them, minutes and raw samples of the last hours, one machine's samples
-throughout; losses, stops, ledger, control charts, scores. What is published is what the KPI API's code tells of the
-first line; the other lines have the same numbers under their own names.
+Facts by shift and hour as the engine writes them, minutes and raw samples of the last hours, one line's of a day;
+losses, stops, ledger, control charts, scores. What is published is what the KPI API's code tells of the first line; the
+other lines have the same numbers under their own names.
 """
 
 import random
@@ -110,11 +110,12 @@ def _minutes(plant: Plant, end: Instant) -> Iterator[Point]:
 
 
 def _samples(plant: Plant, end: Instant) -> Iterator[Point]:
-    first = next(iter(plant.units))
-    for path in plant.units:
+    """Of all machines for the last hours, of the first line for a day, of its first machine throughout."""
+    for machine, path in enumerate(plant.units):
         dice = random.Random(path)
-        times = (range(START, end - RECENT, MINUTE) if path == first else (), range(end - RECENT, end, SCAN))
-        for number, time in enumerate(chain(*times)):
+        near = RECENT if machine >= LINE else 24 * HOUR
+        far = range(START, end - near, MINUTE) if machine == 0 else ()
+        for number, time in enumerate(chain(far, range(end - near, end, SCAN))):
             values = {"state": dice.choice((1, 1, 1, 2, 3)), "produced": number // 5, "good": number // 5, "scrap": 0}
             values |= {"power_kw": dice.uniform(2, 24), "energy_kwh": number * 0.05}
             yield sample_point(plant.enterprise, Sample(unit=path, time=time, values=values))

@@ -47,7 +47,7 @@ def board(plant: Plant) -> Board:
         start="now-24h",
         variables=(
             variables.ONE_SITE,
-            variables.ONE_LINE,
+            variables.one_line(plant),
             variables.UNIT,
             variables.SHIFT,
             *variables.HIDDEN,

@@ -41,8 +41,8 @@ def board(plant: Plant) -> Board:
         start="now-24h",
         variables=(
             variables.ONE_SITE,
-            variables.ONE_LINE,
-            variables.ONE_UNIT,
+            variables.one_line(plant),
+            variables.one_unit(plant),
             variables.SHIFT,
             *variables.HIDDEN,
         ),
