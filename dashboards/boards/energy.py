@@ -183,7 +183,12 @@ def _units(plant: Plant) -> Panel:
             panels.named("demand_max_kw", title="energy.field.demand_max_kw", unit="kW"),
             *_kpi_columns(KPIS),
             *(panels.named(level, title=f"field.{level}") for level in ("site", "area", "work_center")),
-            panels.named("work_unit", title="field.work_unit", mappings=(theme.names_of(plant),)),
+            panels.named(
+                "work_unit",
+                title="field.work_unit",
+                mappings=(theme.names_of(plant),),
+                link=panels.of_row("machine"),
+            ),
         ),
         empty=_NO_METER,
     )

@@ -158,8 +158,14 @@ def _units(plant: Plant) -> Panel:
 
 def _places(plant: Plant) -> tuple[Override, ...]:
     names = theme.names_of(plant)
+    links = {"work_center": panels.of_row("line", "site", "work_center"), "work_unit": panels.of_row("machine")}
     return tuple(
-        panels.named(level, title=f"field.{level}", mappings=(names,))
+        panels.named(
+            level,
+            title=f"field.{level}",
+            mappings=(names,),
+            **({"link": links[level]} if level in links else {}),
+        )
         for level in ("site", "area", "work_center", "work_unit")
     )
 
