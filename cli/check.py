@@ -19,7 +19,8 @@ def check(arguments: argparse.Namespace) -> int:
     budget_gb = per_day * RETENTION_DAYS * BYTES_PER_SAMPLE / 1e9
     print(
         f"{path}: ok - {plant.enterprise}: {len(plant.sites)} site(s), {len(plant.units)} work units, "
-        f"{len(plant.agents)} agent(s); {per_day:,} samples a day, about {budget_gb:.1f} GB for {RETENTION_DAYS} days"
+        f"{len(plant.agents)} agent(s), {len(plant.guidelines)} guideline(s); "
+        f"{per_day:,} samples a day, about {budget_gb:.1f} GB for {RETENTION_DAYS} days"
     )
     return 0
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from devices.library import load as load_template
+from kpi.guidelines.sources import SOURCES
 from kpi.plan import UnitPlan
 from shopfloor.errors import PlantError
 from shopfloor.plant import DeviceRef, Plant, WorkUnit
@@ -18,7 +19,7 @@ def template_tags(name: str) -> dict[str, TagKind]:
 
 def load_plant(path: Path) -> Plant:
     """A plant whose references into the template library hold; raises PlantError with all problems."""
-    plant = load(path, template_tags)
+    plant = load(path, template_tags, SOURCES)
     problems = [f"{path}: {problem}" for unit in plant.units.values() for problem in _simulation_problems(unit)]
     if problems:
         raise PlantError(problems)

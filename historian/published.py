@@ -41,23 +41,36 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What one metric of a guideline came to at one site (``-``: the enterprise) on one local day."""
+    """What one metric or group of a guideline came to at one site on one production day."""
 
     site: str
+    """``-``: the enterprise."""
     guideline: str
     metric: str
+    """``group.<id>`` for a group, ``-`` for the whole."""
     time: Instant
     """Local midnight."""
-    value: float | None
+    start: Instant
+    until: Instant
+    """What of the day was looked at."""
+    value: float | None = None
     score: float | None = None
     level: float | None = None
     weight: float | None = None
     target: float | None = None
     baseline: float | None = None
+    achievement: float | None = None
     coverage: float | None = None
+    """Of a metric: known share of planned busy time; of a group and of the whole: share of the weights told."""
+    group: str = ""
+    unit: str = ""
     missing: str = ""
     """What is missing to compute it."""
+    missing_id: str = ""
+    """The same in Indonesian."""
     provenance: str = ""
+    confidence: str = ""
+    thresholds: str = ""
 
 
 def place_tags(enterprise: str, path: str) -> dict[str, str]:
@@ -90,18 +103,33 @@ def holding(points: Iterable[Point]) -> list[Point]:
 
 def score_point(enterprise: str, score: Score) -> Point:
     """A score as a point."""
-    tags = {"enterprise": enterprise, "site": score.site}
-    numbers = {
+    tags = {
+        "enterprise": enterprise,
+        "site": score.site,
+        schema.GUIDELINE: score.guideline,
+        schema.METRIC: score.metric,
+    }
+    numbers: dict[str, float | None] = {
+        schema.PERIOD_START: score.start,
+        schema.PERIOD_UNTIL: score.until,
         schema.SCORE_VALUE: score.value,
         schema.SCORE: score.score,
         schema.SCORE_LEVEL: score.level,
         schema.SCORE_WEIGHT: score.weight,
         schema.SCORE_TARGET: score.target,
         schema.SCORE_BASELINE: score.baseline,
+        schema.SCORE_ACHIEVEMENT: score.achievement,
         schema.COVERAGE: score.coverage,
     }
-    texts = {schema.SCORE_MISSING: score.missing, schema.SCORE_PROVENANCE: score.provenance}
-    tags |= {schema.GUIDELINE: score.guideline, schema.METRIC: score.metric}
+    texts = {
+        schema.SCORE_GROUP: score.group,
+        schema.SCORE_UNIT: score.unit,
+        schema.SCORE_MISSING: score.missing,
+        schema.SCORE_MISSING_ID: score.missing_id,
+        schema.SCORE_PROVENANCE: score.provenance,
+        schema.SCORE_CONFIDENCE: score.confidence,
+        schema.SCORE_THRESHOLDS: score.thresholds,
+    }
     return published_point(Measurement.SCORECARDS, tags, score.time, numbers, texts)
 
 
@@ -112,20 +140,31 @@ def point_score(point: Point) -> Score:
         found = point.fields.get(field)
         return None if found is None else float(found)
 
+    def text(field: str) -> str:
+        return str(point.fields.get(field, ""))
+
     return Score(
         site=point.tags["site"],
         guideline=point.tags[schema.GUIDELINE],
         metric=point.tags[schema.METRIC],
         time=floor_to(point.time, MINUTE),
+        start=int(point.fields[schema.PERIOD_START]),
+        until=int(point.fields[schema.PERIOD_UNTIL]),
         value=number(schema.SCORE_VALUE),
         score=number(schema.SCORE),
         level=number(schema.SCORE_LEVEL),
         weight=number(schema.SCORE_WEIGHT),
         target=number(schema.SCORE_TARGET),
         baseline=number(schema.SCORE_BASELINE),
+        achievement=number(schema.SCORE_ACHIEVEMENT),
         coverage=number(schema.COVERAGE),
-        missing=str(point.fields.get(schema.SCORE_MISSING, "")),
-        provenance=str(point.fields.get(schema.SCORE_PROVENANCE, "")),
+        group=text(schema.SCORE_GROUP),
+        unit=text(schema.SCORE_UNIT),
+        missing=text(schema.SCORE_MISSING),
+        missing_id=text(schema.SCORE_MISSING_ID),
+        provenance=text(schema.SCORE_PROVENANCE),
+        confidence=text(schema.SCORE_CONFIDENCE),
+        thresholds=text(schema.SCORE_THRESHOLDS),
     )
 
 

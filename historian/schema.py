@@ -267,10 +267,24 @@ SCORE_LEVEL: Final = "level"
 SCORE_WEIGHT: Final = "weight"
 SCORE_TARGET: Final = "target"
 SCORE_BASELINE: Final = "baseline"
+SCORE_ACHIEVEMENT: Final = "achievement"
+"""Part of the way from baseline to target that is gone; not clipped."""
+SCORE_GROUP: Final = "group_text"
+"""Id of the metric's group; empty text on rows of groups and of the whole."""
+SCORE_UNIT: Final = "unit_text"
+"""What ``value`` is measured in, ``ratio`` for a ratio; empty text where nothing gives a value."""
 SCORE_MISSING: Final = "missing_text"
 """What is missing to compute it; empty text when nothing is."""
+SCORE_MISSING_ID: Final = "missing_id_text"
+"""The same in Indonesian."""
 SCORE_PROVENANCE: Final = "provenance_text"
-"""Where metric and thresholds come from, and how far to trust them."""
+"""Where the metric comes from: publication and section."""
+SCORE_CONFIDENCE: Final = "confidence_text"
+"""How far to trust it: ``high``, ``medium`` or ``low``."""
+SCORE_THRESHOLDS: Final = "thresholds_text"
+"""Whose its thresholds are: ``published`` or ``house``."""
+GROUP_ROW: Final = "group."
+"""Prefix of ``metric`` on rows of groups; the whole has WHOLE."""
 
 
 def _fact_fields() -> Iterator[str]:
@@ -409,8 +423,10 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     | frozenset(ENERGY_NUMBERS + BASELINE_NUMBERS + BILL_NUMBERS)
     | {ENERGY_CURRENCY, ENERGY_DRIVER},
     Measurement.SCORECARDS: frozenset(
-        {CURRENT, SCORE_VALUE, SCORE, SCORE_LEVEL, SCORE_WEIGHT, SCORE_TARGET, SCORE_BASELINE, COVERAGE}
-        | {SCORE_MISSING, SCORE_PROVENANCE}
+        {CURRENT, PERIOD_START, PERIOD_UNTIL, COVERAGE}
+        | {SCORE_VALUE, SCORE, SCORE_LEVEL, SCORE_WEIGHT, SCORE_TARGET, SCORE_BASELINE, SCORE_ACHIEVEMENT}
+        | {SCORE_GROUP, SCORE_UNIT, SCORE_MISSING, SCORE_MISSING_ID}
+        | {SCORE_PROVENANCE, SCORE_CONFIDENCE, SCORE_THRESHOLDS}
     ),
     Measurement.REVISIONS: _REVISION_FIELDS,
     Measurement.LEDGER: frozenset(

@@ -68,6 +68,10 @@ class Teller(Protocol):
         """Energy by day and month, in the same way."""
         ...
 
+    def scorecards(self, subject: str, start: Instant, end: Instant, until: Instant) -> Told:
+        """Scorecards by day, in the same way; nothing of what is neither site nor enterprise."""
+        ...
+
 
 class Publisher:
     """Publishes the units that it is given, and the places of which it has the first unit.
@@ -171,6 +175,7 @@ class Publisher:
             if give_way():
                 return False
             self._write_told(self._teller.energy(subject, start, until + 1, until))
+            self._write_told(self._teller.scorecards(subject, start, until + 1, until))
             self._charts(subject, [(start, until + 1)], until)
         left, self._open = self._open, {}
         try:
@@ -277,6 +282,7 @@ class Publisher:
                 self._kpis(subjects, window, until, since)
                 for subject in subjects:
                     self._write_told(self._teller.energy(subject, *window, until))
+                    self._write_told(self._teller.scorecards(subject, *window, until))
 
     def _kpis(self, subjects: Sequence[str], window: Window, until: Instant, since: Instant) -> None:
         for start in range(window[0], window[1], CHUNK):

@@ -22,7 +22,7 @@ from kpi_api.windows import Window
 from shopfloor.fact import Loss
 from shopfloor.instant import HOUR
 from shopfloor.machine_state import TimeCategory
-from shopfloor.plant import Plant
+from shopfloor.plant import Plant, WorkUnit
 
 MOST_UNIT_DAYS: Final = 3_700
 """Losses are kept by minute: more days times units than this are refused."""
@@ -82,6 +82,22 @@ class LossReader:
             raise too_many()
         return found
 
+    def explained(self, units: Sequence[WorkUnit], window: Window) -> tuple[float, float] | None:
+        """Seconds that machines stood with a stated reason, and in unplanned stops without one.
+
+        None where the window has too many minutes of losses to read.
+        """
+        machines = [unit for unit in units if unit.is_machine]
+        if not machines or _too_long(len(machines), window):
+            return None
+        with_reason = without = 0.0
+        for loss in self._stated(self._read(machines, window)):
+            if loss.reason:
+                with_reason += loss.seconds
+            elif loss.category == TimeCategory.UNPLANNED_STOP:
+                without += loss.seconds
+        return with_reason, without
+
     def _of_subject(self, items: Sequence[KpiItem], losses: Sequence[Loss]) -> list[LossAnswer]:
         starts = [item.start for item in items]
         buckets: list[list[Loss]] = [[] for _ in items]
@@ -107,9 +123,12 @@ class LossReader:
     def _losses(self, subject: Subject, window: Window) -> list[Loss]:
         """What is stored, minute by minute, of the units whose time counts."""
         counts = roles_of(subject, self._plans).counts if isinstance(subject, Place) else {str(subject.path)}
-        units = [unit for unit in units_of(subject) if str(unit.path) in counts]
+        return self._read([unit for unit in units_of(subject) if str(unit.path) in counts], window)
+
+    def _read(self, units: Sequence[WorkUnit], window: Window) -> list[Loss]:
+        paths = {str(unit.path) for unit in units}
         query = Query(Measurement.LOSSES, common_tags(units), window.start, window.end)
-        return [loss for loss in losses_of(self._historian.read(query)) if loss.unit in counts]
+        return [loss for loss in losses_of(self._historian.read(query)) if loss.unit in paths]
 
 
 def _path(subject: Subject) -> str:
@@ -118,10 +137,14 @@ def _path(subject: Subject) -> str:
 
 def _check(subjects: Sequence[Subject], window: Window) -> None:
     units = sum(len(units_of(subject)) for subject in subjects)
-    if units * (window.end - window.start) > MOST_UNIT_DAYS * 24 * HOUR:
+    if _too_long(units, window):
         raise BadWindow(
             f"losses of {units} units over this window are too many to read", "ask for a shorter window or fewer units"
         )
+
+
+def _too_long(units: int, window: Window) -> bool:
+    return units * (window.end - window.start) > MOST_UNIT_DAYS * 24 * HOUR
 
 
 def _by_reason(whole: KpiItem, losses: Sequence[Loss]) -> list[tuple[tuple[str, str], tuple[float, float]]]:

@@ -44,6 +44,16 @@ def place_of(plant: Plant, pattern: str) -> Place | None:
     return found
 
 
+def site_of(plant: Plant, site: str) -> Place | None:
+    """The site with an id, as a place."""
+    return next((place for place in _places(plant) if place.path == site), None) if "/" not in site else None
+
+
+def enterprise_of(plant: Plant) -> Place:
+    """All sites as one place."""
+    return _whole(plant)
+
+
 def places_over(plant: Plant, unit: str) -> list[Place]:
     """The line, the area, the site and the enterprise of a unit."""
     ids = unit.split("/")

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from historian import schema
 from historian.point import Point, Query
-from historian.published import Told, place_tags, published_point
+from historian.published import Told, place_tags, published_point, score_point
 from historian.schema import Measurement
 from kpi_api.answers import KpiItem
 from kpi_api.energy import EnergyItem, day_costs, energy_items, energy_of, with_cusum
@@ -20,6 +20,8 @@ from kpi_api.places import places_over
 from kpi_api.quality import CharacteristicAnswer, characteristics_of
 from kpi_api.questions import By
 from kpi_api.rollups import run_time_changes, units_of
+from kpi_api.scorecards import ENTERPRISE, scorecards
+from kpi_api.scores import scores
 from kpi_api.store import Store
 from kpi_api.windows import Window, months, slices
 from shopfloor.calendar import OFF_SHIFT
@@ -130,6 +132,24 @@ class Publications:
             at = midnight(f"{item.period}-01", zone)
             scopes.append(Query(Measurement.ENERGY_PUBLISHED, {**tags, schema.PERIOD: "month"}, at, at + HOUR))
         return Told([point for point in wanted if len(point.fields) > 1], scopes)
+
+    def scorecards(self, subject: str, start: Instant, end: Instant, until: Instant) -> Told:
+        """Scorecards of a site, or of the enterprise, by production day of its first unit; nothing of other places."""
+        if "/" in subject or not self._plant.guidelines:
+            return Told([], [])
+        site, first = subject or ENTERPRISE, units_of(self._subject(subject))[0]
+        wanted: list[Point] = []
+        scopes: list[Query] = []
+        for run in runs(days_of([first], start, min(end, until))):
+            for window in PeriodCutter(run, until, ()).asked(first).days.windows:
+                day = midnight(str(window.period), first.timezone)
+                found = scorecards(self._store, site, window.start, window.end)
+                wanted += [score_point(self._plant.enterprise, score) for card in found for score in scores(card, day)]
+            tags = {"enterprise": self._plant.enterprise, "site": site}
+            scopes.append(
+                Query(Measurement.SCORECARDS, tags, midnight(run[0], first.timezone), _after(run, first.timezone))
+            )
+        return Told(wanted, scopes)
 
     # KPIs
 

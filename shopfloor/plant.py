@@ -9,6 +9,7 @@ from shopfloor.alerts import PlantAlerts, UnitAlerts
 from shopfloor.calendar import Calendar
 from shopfloor.dated import Dated
 from shopfloor.equipment import EquipmentPath
+from shopfloor.guideline import Goal, Guideline
 from shopfloor.machine_state import TimeCategory
 from shopfloor.reason import Reason
 
@@ -268,6 +269,8 @@ class Site:
     energy: Dated[Energy]
     areas: tuple[Area, ...]
     targets: Mapping[str, float] = field(default_factory=dict)
+    goals: Mapping[str, Mapping[str, Goal]] = field(default_factory=dict)
+    """Guideline -> metric -> where it stood at first and where it is to be."""
 
 
 class AgentClock(StrEnum):
@@ -310,6 +313,9 @@ class Plant:
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     """The tree of stop reasons, flat by id."""
     alerts: PlantAlerts = field(default_factory=PlantAlerts)
+    """When people are called."""
+    guidelines: tuple[Guideline, ...] = ()
+    """Those by which scorecards are made."""
 
     def agent_of(self, unit: str) -> str:
         """The agent that reads ``unit``."""

@@ -1,7 +1,7 @@
 """plant.yaml -> Plant: parsed once, every fault named with file, line, field and remedy."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from shopfloor import plant_schema as doc
 from shopfloor.alerts_file import build_plant_alerts
 from shopfloor.calendar import Calendar
-from shopfloor.calendar_checks import Problem
 from shopfloor.calendar_file import build_calendar
 from shopfloor.dated import Dated
 from shopfloor.equipment import EquipmentPath
 from shopfloor.errors import PlantError
+from shopfloor.file_problems import lines_of, text_of
 from shopfloor.plant import (
     Agent,
     Area,
@@ -31,23 +31,23 @@ from shopfloor.plant import (
     WorkUnit,
 )
 from shopfloor.plant_checks import TemplateTags, cross_checks
-from shopfloor.plant_faults import ABSENT, explained
+from shopfloor.plant_faults import explained
 from shopfloor.plant_fields import local_range
+from shopfloor.plant_guidelines import ReadGuidelines, build_goals, read_guidelines
 from shopfloor.reasons_file import build_reasons
 from shopfloor.unit_build import Surroundings, build_unit, dated, labels
-from shopfloor.yaml_lines import LinedDocument, Place, parse
+from shopfloor.yaml_lines import parse
 
 
-def load(path: Path, template_tags: TemplateTags | None = None) -> Plant:
-    """Read and validate a plant file; raises PlantError with one line per problem, all at once."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise PlantError(f"{path}: cannot be read ({fault.strerror}); give the path of a plant.yaml") from None
-    except UnicodeDecodeError:
-        raise PlantError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+def load(path: Path, template_tags: TemplateTags | None = None, sources: Collection[str] | None = None) -> Plant:
+    """Read and validate a plant file; raises PlantError with one line per problem, all at once.
+
+    ``sources`` are those of a guideline's metrics that can be computed; None leaves that unchecked.
+    """
+    text = text_of(path, "a plant.yaml")
     document = parse(text)
     problems = list(document.problems)
+    guidelines = ReadGuidelines()
     plant_doc: doc.PlantDoc | None = None
     if document.data is None and not problems:
         problems.append(((), "is empty; start from plants/ceper/plant.yaml"))
@@ -59,34 +59,12 @@ def load(path: Path, template_tags: TemplateTags | None = None) -> Plant:
         except ValidationError as fault:
             problems.extend(explained(fault.errors()))
         problems.extend(cross_checks(document.data, template_tags))
-    if problems or plant_doc is None:
-        raise PlantError(_lines(path, document, problems))
-    return _build(plant_doc, hashlib.sha256(text.encode()).hexdigest()[:12])
-
-
-def _lines(path: Path, document: LinedDocument, problems: list[Problem]) -> list[str]:
-    placed = sorted({(document.line(place), _field(place), text) for place, text in _in_file(problems, document)})
-    return [f"{path}:{line}: {field}: {text}" if field else f"{path}:{line}: {text}" for line, field, text in placed]
-
-
-def _in_file(problems: list[Problem], document: LinedDocument) -> Iterator[Problem]:
-    """Places without the steps that validation added and the file does not have (a dated wrapper, a union's branch)."""
-    for place, text in problems:
-        found: Place = ()
-        for index, step in enumerate(place):
-            if place[index + 1 : index + 2] == ("value",) and (*found, step, "value") not in document.lines:
-                continue  # the dated wrapper of a plain value
-            as_index = int(step) if isinstance(step, str) and step.isdigit() else step
-            found = next(((*found, key) for key in (step, as_index) if (*found, key) in document.lines), found)
-        absent = place[-1:] if place and text.startswith(ABSENT) else ()
-        yield (*found, *absent), text
-
-
-def _field(place: Place) -> str:
-    text = ""
-    for step in place:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
+        guidelines = read_guidelines(document.data, path.parent, sources)
+        problems.extend(guidelines.problems)
+    if problems or guidelines.lines or plant_doc is None:
+        raise PlantError([*lines_of(path, document, problems), *guidelines.lines])
+    plant = _build(plant_doc, hashlib.sha256(text.encode()).hexdigest()[:12])
+    return replace(plant, guidelines=tuple(guidelines.found.values()))
 
 
 def _build(root: doc.PlantDoc, revision: str) -> Plant:
@@ -160,6 +138,7 @@ def _site(plant: Plant, raw: doc.SiteDoc, calendars: Mapping[str, Calendar]) -> 
         energy=energy or Dated.always(Energy()),
         areas=(),
         targets=labels(raw.targets),
+        goals=build_goals(raw.goals),
     )
     around = Surroundings(
         site=site,

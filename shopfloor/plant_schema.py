@@ -232,6 +232,13 @@ class AreaDoc(Doc):
     work_centers: list[WorkCenterDoc] = Field(min_length=1)
 
 
+class GoalDoc(Doc):
+    """Where a metric of a guideline stood at first, and where it is to be; in the metric's unit."""
+
+    baseline: float | None = None
+    target: float | None = None
+
+
 class SiteDoc(Doc):
     """One place with one time zone."""
 
@@ -242,6 +249,9 @@ class SiteDoc(Doc):
     policy: PolicyDoc = PolicyDoc()
     energy: DatedDoc[EnergyDoc] | None = None
     targets: Targets = Field(default_factory=dict)
+    goals: dict[Id, dict[Id, GoalDoc]] = Field(
+        default_factory=dict, description="Guideline -> metric -> baseline and target, for scorecards."
+    )
     areas: list[AreaDoc] = Field(min_length=1)
 
 
@@ -269,6 +279,9 @@ class PlantDoc(Doc):
     tariffs: dict[Id, TariffDoc] = Field(default_factory=dict)
     reasons: dict[Id, ReasonDoc] = Field(default_factory=dict, description="The tree of stop reasons.")
     alerts: PlantAlertsDoc = PlantAlertsDoc()
+    guidelines: list[str] | None = Field(
+        default=None, description="Scorecards: ids of built-in guidelines, or files beside this one. Default: all ids."
+    )
     sites: list[SiteDoc] = Field(min_length=1)
     agents: dict[Id, AgentDoc] = Field(min_length=1)
 

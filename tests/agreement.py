@@ -18,6 +18,8 @@ from kpi_api.energy import EnergyItem, energy_items
 from kpi_api.published import Publications
 from kpi_api.quality import quality_items
 from kpi_api.questions import By
+from kpi_api.schemas_scorecards import ScorecardItem, ScoredGroup, ScoredMetric, scorecard_item
+from kpi_api.scorecards import scorecards
 from kpi_api.store import Store
 from shopfloor.clock import Clock
 from shopfloor.instant import HOUR, Instant, to_datetime
@@ -102,6 +104,12 @@ class Api:
         return {(each.start, each.end): each for each in items}
 
     @cache  # noqa: B019 - as long-lived as the test
+    def scorecard(self, site: str, start: Instant, end: Instant, guideline: str) -> ScorecardItem:
+        """One site by one guideline."""
+        (found,) = scorecards(self.store, site, start, end, guideline)
+        return scorecard_item(found)
+
+    @cache  # noqa: B019 - as long-lived as the test
     def energy(self, path: str, year: int) -> Mapping[tuple[Instant, Instant], EnergyItem]:
         """Days of a local year by their windows, with their running sum from its first."""
         items = energy_items(self.store, path, _first_day(self.store, path, year), self.newest, By.DAY)
@@ -118,6 +126,7 @@ def all_agree(store: Store) -> int:
         (Measurement.KPI_PUBLISHED, kpis_agree),
         (Measurement.CAPABILITY, capability_agrees),
         (Measurement.ENERGY_PUBLISHED, energy_agrees),
+        (Measurement.SCORECARDS, score_agrees),
     ):
         points = stored(store.historian, measurement)
         assert len({(tuple(each.tags.items()), each.fields["start"]) for each in points}) == len(points)
@@ -190,6 +199,32 @@ def energy_agrees(api: Api, point: Point) -> None:
             _equal(point, name, told[name])
     assert fields["flags_text"] == ",".join(item.flags)
     assert (fields["final"], fields["revision"]) == (item.final and until < api.newest, item.revision)
+
+
+def score_agrees(api: Api, point: Point) -> None:
+    """A metric, a group or the whole of a scorecard, as the API answers it for the same window."""
+    fields, told = point.fields, point.tags["metric"]
+    start, until = int(fields["start"]), int(fields["until"])
+    assert until <= api.newest
+    item = api.scorecard(point.tags["site"], start, until, point.tags["guideline"])
+    if told == schema.WHOLE:
+        found: ScoredMetric | ScoredGroup | ScorecardItem = item
+    elif told.startswith(schema.GROUP_ROW):
+        found = next(each for each in item.groups if schema.GROUP_ROW + each.id == told)
+    else:
+        found = next(each for each in item.metrics if each.id == told)
+    for name in ("value", "score", "level", "target", "baseline", "achievement", "weight"):
+        _equal(point, name, getattr(found, name, None))
+    if isinstance(found, ScoredMetric):
+        _equal(point, "coverage", None if found.value is None else item.data_coverage)
+        assert (fields["missing_text"], fields["missing_id_text"]) == (
+            found.missing.get("en", ""),
+            found.missing.get("id", ""),
+        )
+        assert fields["provenance_text"] == f"{found.provenance.publication}, {found.provenance.section}"
+        assert fields["confidence_text"] == found.provenance.confidence
+    else:
+        _equal(point, "coverage", found.coverage)
 
 
 def _first_day(store: Store, path: str, year: int) -> Instant:

@@ -3,12 +3,14 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from cli.dashboards import alert_files, rendered
 from cli.deploy import BROKER_USER, Options, configuration
 from cli.plants import load_plant
 from messaging.mosquitto_files import acl
 from messaging.rights import rights_of
+from shopfloor.guideline_schema import guideline_json_schema
 from shopfloor.plant_schema import json_schema
 from tests.kpi_reference import reference
 
@@ -18,11 +20,16 @@ ROOT = Path(__file__).parent.parent
 def generated() -> dict[Path, str]:
     """Every generated file of the repository with the text it must have."""
     return {
-        ROOT / "plants" / "plant.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        ROOT / "plants" / "plant.schema.json": _json(json_schema()),
+        ROOT / "plants" / "guideline.schema.json": _json(guideline_json_schema()),
         ROOT / "docs" / "kpis.md": reference(),
         **broker_files(),
         **boards(),
     }
+
+
+def _json(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def broker_files() -> dict[Path, str]:

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import energy, overview, pipeline
+from dashboards.boards import energy, line, losses, machine, overview, pipeline, quality
 from shopfloor.plant import Plant
 
 _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
     overview.board,
+    line.board,
+    losses.board,
+    machine.board,
+    quality.board,
     energy.board,
     pipeline.board,
 )

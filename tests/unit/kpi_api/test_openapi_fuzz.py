@@ -39,6 +39,8 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "shift_start": moment,
     "by": st.sampled_from([*By]) | text,
     "kpi": st.sampled_from(["oee_index", "mtbf_s", "cp", "energy_cost"]) | text,
+    "site": st.sampled_from(["ceper", "*", "-", "logam-jaya", ""]) | text,
+    "guideline": st.sampled_from(["indi-4-0", "korea-pqcd"]) | text,
     "window": st.sampled_from(["8h", "shift"]) | text,
     "withdrawn": st.sampled_from(["true", "false"]) | text,
     "kind": st.sampled_from([*StatementKind]) | text,

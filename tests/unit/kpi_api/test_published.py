@@ -271,7 +271,20 @@ def test_every_published_point_is_admitted(works: Store) -> None:
 
 
 def test_scores_come_back_and_a_replaced_one_does_not() -> None:
-    score = Score(site="ceper", guideline="indi-4-0", metric="oee", time=PAGI, value=0.7, score=3.0, missing="")
+    score = Score(
+        site="ceper",
+        guideline="indi-4-0",
+        metric="oee",
+        time=PAGI,
+        start=PAGI,
+        until=SORE,
+        value=0.7,
+        score=3.0,
+        achievement=0.5,
+        missing="counter",
+        missing_id="pencacah",
+        confidence="low",
+    )
     point = score_point("acme", score)
     assert fault(point) is None
     assert scores_of([point]) == [score]
