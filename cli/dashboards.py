@@ -1,13 +1,19 @@
 """``shopfloor dashboards``: Grafana boards of a plant, written as JSON and checked."""
 
 import argparse
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from cli.plants import load_plant
+from dashboards.alerts.contacts import contacts
+from dashboards.alerts.render import files
+from dashboards.alerts.rules import rules_of
 from dashboards.boards import boards_of
 from dashboards.lint import catalogue_problems, lint
+from dashboards.names import name_problems
 from dashboards.render import Setting, render, text_of
 from dashboards.text import LANGUAGES, words
 from shopfloor.plant import Plant
@@ -18,9 +24,10 @@ MANY_ZONES: Final = "browser"
 
 
 def render_boards(arguments: argparse.Namespace) -> int:
-    """Write ``LANGUAGE/BOARD.json`` of the chosen languages into a folder; prints each file."""
+    """Write ``LANGUAGE/BOARD.json`` of the chosen languages and ``alerting/*.yaml`` into a folder; prints each file."""
     plant, folder = load_plant(arguments.plant), arguments.output
-    for name, text in rendered(plant, languages(arguments.lang)).items():
+    written = rendered(plant, languages(arguments.lang)) | alert_files(plant, os.environ)
+    for name, text in written.items():
         path: Path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
@@ -41,11 +48,19 @@ def check_boards(arguments: argparse.Namespace) -> int:
 
 
 def problems_of(plant: Plant) -> list[str]:
-    """What is wrong with a plant's boards or their texts; texts first, since boards without them cannot be written."""
+    """What is wrong with boards, alert queries or texts; texts first, since boards without them cannot be written."""
     if missing := catalogue_problems():
         return missing
     sites = [site.id for site in plant.sites]
-    return [problem for language in LANGUAGES for problem in lint(documents(plant, language), sites)]
+    boards = [problem for language in LANGUAGES for problem in lint(documents(plant, language), sites)]
+    asked = ((rule.id, ask.query) for rule in rules_of(plant) for ask in rule.asks)
+    return boards + [f"alert {rule}: {problem}" for rule, query in asked for problem in name_problems(query)]
+
+
+def alert_files(plant: Plant, environment: Mapping[str, str]) -> dict[str, str]:
+    """``alerting/FILE.yaml`` -> its text: rules and words, and the channels that the environment names."""
+    found = files(plant, contacts(environment, plant.language))
+    return {f"alerting/{name}": text for name, text in found.items()}
 
 
 def rendered(plant: Plant, chosen: tuple[str, ...] = LANGUAGES) -> dict[str, str]:

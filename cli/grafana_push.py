@@ -1,4 +1,4 @@
-"""``shopfloor dashboards push``: folders, data source and boards of a plant into a running Grafana."""
+"""``shopfloor dashboards push``: folders, data source, boards and alerts of a plant into a running Grafana."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from cli.dashboards import documents, languages
 from cli.plants import load_plant
+from dashboards.alerts.contacts import contacts
 from dashboards.provisioning import wanted
 from dashboards.provisioning.grafana import Grafana, GrafanaError
 from dashboards.provisioning.push import Outcome, Step, push
@@ -42,7 +43,13 @@ def things_of(plant: Plant, chosen: tuple[str, ...], environment: Mapping[str, s
     rendered = {language: documents(plant, language) for language in chosen}
     historian = historian_of(environment)
     sources = [] if historian is None else [wanted.data_source(historian)]
-    return [*(each for each in wanted.folders(chosen)), *sources, *wanted.boards(rendered)]
+    channels = contacts(environment, plant.language)
+    return [
+        *wanted.folders(chosen),
+        *sources,
+        *wanted.boards(rendered),
+        *wanted.alerting(plant, channels, environment),
+    ]
 
 
 def historian_of(environment: Mapping[str, str]) -> wanted.Historian | None:

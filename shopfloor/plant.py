@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from shopfloor.alerts import PlantAlerts, UnitAlerts
 from shopfloor.calendar import Calendar
 from shopfloor.dated import Dated
 from shopfloor.equipment import EquipmentPath
@@ -198,6 +199,7 @@ class WorkUnit:
     policy: Policy
     max_power_kw: float | None
     targets: Mapping[str, float]
+    alerts: UnitAlerts = field(default_factory=UnitAlerts)
     corrections: tuple[Correction, ...] = ()
     modes: Dated[Mapping[int, TimeCategory]] | None = None
     """Code of the ``unit_mode`` tag -> category that overrides the state (maintenance, setup); others leave it."""
@@ -310,6 +312,8 @@ class Plant:
     """Every work unit by its path, in file order."""
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     """The tree of stop reasons, flat by id."""
+    alerts: PlantAlerts = field(default_factory=PlantAlerts)
+    """When people are called."""
     guidelines: tuple[Guideline, ...] = ()
     """Those by which scorecards are made."""
 

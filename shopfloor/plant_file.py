@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from shopfloor import plant_schema as doc
+from shopfloor.alerts_file import build_plant_alerts
 from shopfloor.calendar import Calendar
 from shopfloor.calendar_file import build_calendar
 from shopfloor.dated import Dated
@@ -74,6 +75,7 @@ def _build(root: doc.PlantDoc, revision: str) -> Plant:
         products={name: _product(name, product) for name, product in root.products.items()},
         tariffs={name: _tariff(name, tariff) for name, tariff in root.tariffs.items()},
         reasons=build_reasons(root.reasons),
+        alerts=build_plant_alerts(root.alerts),
         sites=(),
         agents={},
         revision=revision,

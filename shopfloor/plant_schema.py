@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from shopfloor.alerts_file import PlantAlertsDoc, UnitAlertsDoc
 from shopfloor.calendar_schema import CalendarDoc
 from shopfloor.plant import AgentClock, NoOrder, QuantityUnit, Staffed, UnscheduledRun
 from shopfloor.plant_fields import (
@@ -204,6 +205,7 @@ class WorkUnitDoc(Doc):
     characteristics: list[CharacteristicDoc] = Field(default_factory=list)
     baseline: DatedDoc[BaselineDoc] | None = None
     targets: Targets = Field(default_factory=dict)
+    alerts: UnitAlertsDoc = UnitAlertsDoc()
     corrections: list[CorrectionDoc] = Field(default_factory=list)
     simulation: dict[str, float] = Field(default_factory=dict, description="Parameters of the simulated machine.")
 
@@ -276,6 +278,7 @@ class PlantDoc(Doc):
     calendars: dict[Id, CalendarDoc] = Field(min_length=1)
     tariffs: dict[Id, TariffDoc] = Field(default_factory=dict)
     reasons: dict[Id, ReasonDoc] = Field(default_factory=dict, description="The tree of stop reasons.")
+    alerts: PlantAlertsDoc = PlantAlertsDoc()
     guidelines: list[str] | None = Field(
         default=None, description="Scorecards: ids of built-in guidelines, or files beside this one. Default: all ids."
     )

@@ -7,6 +7,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from shopfloor import plant_schema as doc
+from shopfloor.alerts_file import build_unit_alerts
 from shopfloor.calendar import Calendar
 from shopfloor.dated import BEGINNING, Dated
 from shopfloor.equipment import EquipmentPath
@@ -80,6 +81,7 @@ def build_unit(path: EquipmentPath, unit: doc.WorkUnitDoc, around: Surroundings)
         tariff=_of_site(site.energy, lambda energy: around.tariffs[energy.tariff] if energy.tariff else None),
         grid_factor_kg_per_kwh=_of_site(site.energy, lambda energy: energy.grid_factor_kg_per_kwh),
         targets=labels(unit.targets),
+        alerts=build_unit_alerts(unit.alerts),
         corrections=tuple(Correction(each.tag, since(each.factor, zone, float)) for each in unit.corrections),
         products=around.products,
         reasons=around.reasons,

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shopfloor import plant_schema as doc
+from shopfloor.alerts_file import alert_problems, watched_tags
 from shopfloor.calendar_checks import Problem
 from shopfloor.plant_fields import DatedDoc, is_dated
 from shopfloor.state_models import CODES, MEANINGS, StateModel
@@ -29,6 +30,7 @@ def machine_problems(raw: Mapping[Any, Any], at: Place, products: Sequence[Mappi
         if baseline.driver.endswith("_kg") and not all(_has_mass(product) for product in products):
             yield place, f"{baseline.driver} needs the mass of what is made here; add mass_kg to its products"
     yield from _characteristic_problems((*at, "characteristics"), raw.get("characteristics"))
+    yield from alert_problems(raw, (*at, "alerts"))
     if "startup" in raw and not {"states", "running_from"} & raw.keys():
         yield (*at, "startup"), "a unit without states and running_from never starts; remove it"
 
@@ -137,6 +139,8 @@ def _wanted(raw: Mapping[Any, Any], at: Place) -> Iterator[tuple[Place, str, Tag
             yield (*place, "counter"), inference.counter, TagKind.COUNTER
         else:
             yield (*place, "gauge"), inference.gauge, TagKind.GAUGE
+    for place, tag in watched_tags(raw, (*at, "alerts")):
+        yield place, tag, TagKind.GAUGE
     for field, kind in (("characteristics", TagKind.GAUGE), ("corrections", None)):
         listed = raw.get(field)
         for index, item in enumerate(listed if isinstance(listed, list) else ()):

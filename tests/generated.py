@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cli.dashboards import rendered
+from cli.dashboards import alert_files, rendered
 from cli.deploy import BROKER_USER, Options, configuration
 from cli.plants import load_plant
 from messaging.mosquitto_files import acl
@@ -46,9 +46,10 @@ def broker_files() -> dict[Path, str]:
 
 
 def boards() -> dict[Path, str]:
-    """The example plant's Grafana boards in each language."""
+    """The example plant's Grafana boards in each language, and its alert rules with their words."""
     plant = load_plant(ROOT / "plants" / "ceper" / "plant.yaml")
-    return {ROOT / "dashboards" / "rendered" / name: text for name, text in rendered(plant).items()}
+    written = rendered(plant) | alert_files(plant, {})
+    return {ROOT / "dashboards" / "rendered" / name: text for name, text in written.items()}
 
 
 def main() -> int:
@@ -72,7 +73,8 @@ def main() -> int:
 
 def forgotten(files: dict[Path, str]) -> list[Path]:
     """Rendered boards that are no more."""
-    return sorted(set((ROOT / "dashboards" / "rendered").rglob("*.json")) - files.keys())
+    kept = ROOT / "dashboards" / "rendered"
+    return sorted({*kept.rglob("*.json"), *kept.rglob("*.yaml")} - files.keys())
 
 
 if __name__ == "__main__":

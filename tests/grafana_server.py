@@ -39,6 +39,11 @@ class GrafanaServer:
     sources: dict[str, Json] = field(default_factory=dict)
     passwords: dict[str, Json] = field(default_factory=dict)
     boards: dict[str, Json] = field(default_factory=dict)
+    templates: dict[str, Json] = field(default_factory=dict)
+    contacts: dict[str, Json] = field(default_factory=dict)
+    rules: dict[str, Json] = field(default_factory=dict)
+    intervals: dict[tuple[str, str], int] = field(default_factory=dict)
+    policies: Json = field(default_factory=lambda: {"receiver": "grafana-default-email", "group_by": ["alertname"]})
     calls: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -53,6 +58,16 @@ class GrafanaServer:
             ("PUT", "datasources/uid/*", self.changed_source),
             ("GET", "dashboards/uid/*", self.board),
             ("POST", "dashboards/db", self.saved_board),
+            ("GET", "v1/provisioning/templates/*", self.template),
+            ("PUT", "v1/provisioning/templates/*", self.saved_template),
+            ("GET", "v1/provisioning/contact-points", lambda _: list(map(redacted, self.contacts.values()))),
+            ("POST", "v1/provisioning/contact-points", self.saved_contact),
+            ("PUT", "v1/provisioning/contact-points/*", self.changed_contact),
+            ("GET", "v1/provisioning/folder/*/rule-groups/*", self.group),
+            ("PUT", "v1/provisioning/folder/*/rule-groups/*", self.saved_group),
+            ("POST", "v1/provisioning/alert-rules", self.new_rule),
+            ("GET", "v1/provisioning/policies", lambda _: self.policies),
+            ("PUT", "v1/provisioning/policies", self.saved_policies),
         ]
         parts = path.split("/")
         for verb, pattern, function in routes:
@@ -140,6 +155,69 @@ class GrafanaServer:
         kept = {**board, "id": before["id"], "version": before["version"] + 1}
         self.boards[uid] = {"dashboard": kept, "meta": {"folderUid": body["folderUid"], "slug": uid}}
         return {"id": kept["id"], "uid": uid, "status": "success", "version": kept["version"]}
+
+    # -------------------------------------------------------- alerting
+
+    def template(self, name: str, _: Any) -> Json:
+        if name not in self.templates:
+            raise Refused(404, "")
+        return self.templates[name]
+
+    def saved_template(self, name: str, body: Json) -> Json:
+        self.templates[name] = {"name": name, "template": body["template"].strip(), "provenance": "api"}
+        return self.templates[name]
+
+    def saved_contact(self, body: Json) -> Json:
+        needed = {"webhook": "url", "email": "addresses", "telegram": "bottoken"}[body["type"]]
+        if not body["settings"].get(needed):
+            raise Refused(400, f"could not find {needed} in settings")
+        self.contacts[body["uid"]] = {**body, "provenance": "api"}
+        return redacted(self.contacts[body["uid"]])
+
+    def changed_contact(self, uid: str, body: Json) -> Json:
+        if uid not in self.contacts:
+            raise Refused(404, "contact point not found")
+        return self.saved_contact(body)
+
+    def group(self, folder: str, name: str, _: Any) -> Json:
+        rules = [each for each in self.rules.values() if (each["folderUID"], each["ruleGroup"]) == (folder, name)]
+        if not rules:
+            raise Refused(404, "rule group not found")
+        interval = self.intervals.get((folder, name), 60)
+        return {"title": name, "folderUid": folder, "interval": interval, "rules": rules}
+
+    def new_rule(self, body: Json) -> Json:
+        if body["folderUID"] not in self.folders:
+            raise Refused(400, "folder does not exist")
+        same = [each for each in self.rules.values() if each["title"] == body["title"]]
+        if same or body["uid"] in self.rules:
+            raise Refused(409, "conflicting alert rule found")
+        self.rules[body["uid"]] = {**body, "id": len(self.rules) + 1, "provenance": "api"}
+        return self.rules[body["uid"]]
+
+    def saved_group(self, folder: str, name: str, body: Json) -> Json:
+        before = {uid for uid, each in self.rules.items() if (each["folderUID"], each["ruleGroup"]) == (folder, name)}
+        for rule in body["rules"]:
+            if rule["uid"] not in before:
+                raise Refused(500, f"failed to update rule with UID {rule['uid']} because could not find alert rule")
+        for uid in before - {rule["uid"] for rule in body["rules"]}:
+            del self.rules[uid]
+        for rule in body["rules"]:
+            self.rules[rule["uid"]] = {**self.rules[rule["uid"]], **rule}
+        self.intervals[folder, name] = body["interval"]
+        return body
+
+    def saved_policies(self, body: Json) -> Json:
+        known = {"grafana-default-email", *(each["name"] for each in self.contacts.values())}
+        if unknown := {each["receiver"] for each in [body, *body.get("routes", [])]} - known:
+            raise Refused(400, f"receiver {sorted(unknown)} does not exist")
+        self.policies = {**body, "provenance": "api"}
+        return {"message": "policies updated"}
+
+
+def redacted(contact: Json) -> Json:
+    settings = {key: HIDDEN if key in SECRET_SETTINGS else value for key, value in contact["settings"].items()}
+    return {**contact, "settings": settings}
 
 
 @contextmanager

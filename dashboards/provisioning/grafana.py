@@ -3,7 +3,7 @@
 Every fault is a ``GrafanaError`` of one line that says what to do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit
@@ -40,6 +40,7 @@ class Grafana:
             raise GrafanaError("SHOPFLOOR_GRAFANA_URL holds a user; give a token in SHOPFLOOR_GRAFANA_TOKEN instead")
         self.url = url.rstrip("/")
         self._api = GrafanaApi.from_url(f"{self.url}/" if parts.path.strip("/") else self.url, token, TIMEOUT_S)
+        self._alerting = self._api.alertingprovisioning
 
     def check(self, plugins: frozenset[str]) -> str:
         """The server's version, when it is new enough, takes the token and has these plugins; else GrafanaError."""
@@ -83,6 +84,16 @@ class Grafana:
             case Kind.BOARD:
                 answer: Json = self._api.dashboard.get_dashboard(thing.key)
                 found = {**answer["dashboard"], "folderUid": answer["meta"].get("folderUid", "")}
+            case Kind.TEMPLATE:
+                found = self._alerting.get_template(thing.key)
+            case Kind.CONTACT_POINT:
+                found = _only(each for each in self._alerting.get_contactpoints() if each["uid"] == thing.key)
+            case Kind.RULES:
+                group: Json = self._alerting.get_rule_group(thing.folder, thing.key)
+                found = {**group, "rules": sorted(group["rules"], key=lambda rule: str(rule["uid"]))}
+            case Kind.ROUTE:
+                tree: Json = self._alerting.get_notification_policy_tree()
+                found = _only(each for each in _routes(tree) if each.get("receiver") == thing.key)
         return found
 
     def _put(self, thing: Thing, stored: Json | None) -> None:
@@ -101,6 +112,28 @@ class Grafana:
                 board = {key: value for key, value in thing.body.items() if key != "folderUid"}
                 asked = {"dashboard": {**board, "id": None}, "folderUid": thing.folder, "overwrite": True}
                 self._api.dashboard.update_dashboard({**asked, "message": "shopfloor dashboards push"})
+            case Kind.TEMPLATE:
+                self._alerting.create_or_update_template(thing.key, thing.body)
+            case Kind.CONTACT_POINT:
+                channel = {**thing.body, "settings": {**thing.body["settings"], **thing.secrets}}
+                if stored is None:
+                    self._alerting.create_contactpoint(channel)
+                else:
+                    self._alerting.update_contactpoint(thing.key, channel)
+            case Kind.RULES:
+                self._put_rules(thing, stored)
+            case Kind.ROUTE:
+                tree: Json = self._alerting.get_notification_policy_tree()
+                others = [each for each in _routes(tree) if each.get("receiver") != thing.key]
+                self._alerting.set_notification_policy_tree({**tree, "routes": [thing.body, *others]})
+
+    def _put_rules(self, thing: Thing, stored: Json | None) -> None:
+        """A group as a whole; a rule that is new is made first, since not every version makes it with its group."""
+        there = {rule["uid"] for rule in stored["rules"]} if stored else set()
+        for rule in thing.body["rules"]:
+            if rule["uid"] not in there:
+                self._alerting.create_alertrule(rule)
+        self._alerting.update_rule_group(thing.folder, thing.key, {**thing.body, "title": thing.key})
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
@@ -141,6 +174,17 @@ class Grafana:
 
 class _NotThere(GrafanaError):
     """404: nothing there, or no such address."""
+
+
+def _only(found: Iterable[Json]) -> Json:
+    """The first of what a listing holds; raises _NotThere."""
+    for each in found:
+        return each
+    raise _NotThere("not listed")
+
+
+def _routes(tree: Json) -> list[Json]:
+    return tree.get("routes") or []
 
 
 def _number(version: str) -> tuple[int, int]:

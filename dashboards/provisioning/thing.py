@@ -14,6 +14,10 @@ class Kind(StrEnum):
     FOLDER = "folder"
     DATA_SOURCE = "data source"
     BOARD = "board"
+    TEMPLATE = "message template"
+    CONTACT_POINT = "contact point"
+    RULES = "alert rules"
+    ROUTE = "route of alerts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,17 @@
-"""What a Grafana must hold for a plant: folders, the data source, the boards of both languages. Pure."""
+"""What a Grafana must hold for a plant: folders, the data source, the boards of both languages, alerting. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from dashboards.alerts import render
+from dashboards.alerts.contacts import NAME, Contact
+from dashboards.alerts.messages import templates
+from dashboards.alerts.rules import PERIOD_S
 from dashboards.provisioning.thing import Json, Kind, Thing
 from dashboards.render import SOURCE_UID
 from dashboards.text import words
+from shopfloor.plant import Plant
 
 INFLUXDB: Final = "influxdb"
 """The type of the data source, a core plugin."""
@@ -72,6 +77,26 @@ def boards(rendered: Mapping[str, Iterable[Json]]) -> Iterator[Thing]:
                 body={**body, "folderUid": folder},
                 folder=folder,
             )
+
+
+def alerting(plant: Plant, contacts: Sequence[Contact], values: Mapping[str, str]) -> Iterator[Thing]:
+    """The rules with their folder and words; with channels also the contact point, and the route that leads there.
+
+    ``values``: the environment, which holds the settings of the channels.
+    """
+    folder, title = render.FOLDER_UID, render.folder_title(plant)
+    yield Thing(kind=Kind.FOLDER, key=folder, title=title, body={"title": title})
+    for each in templates(plant):
+        yield Thing(kind=Kind.TEMPLATE, key=each.name, title=each.name, body={"template": each.text})
+    for contact in contacts:
+        body = {**render.integration(contact, values), "name": NAME, "disableResolveMessage": False}
+        told = render.secrets(contact, values)
+        yield Thing(kind=Kind.CONTACT_POINT, key=contact.uid, title=contact.type, body=body, secrets=told)
+    rules = [{**rule, "folderUID": folder, "ruleGroup": render.GROUP, "orgID": 1} for rule in render.rules(plant)]
+    group = {"interval": PERIOD_S, "rules": sorted(rules, key=lambda rule: str(rule["uid"]))}
+    yield Thing(kind=Kind.RULES, key=render.GROUP, title=title, body=group, folder=folder)
+    if contacts:
+        yield Thing(kind=Kind.ROUTE, key=NAME, title=NAME, body=render.route())
 
 
 def plugins(things: Iterable[Thing]) -> frozenset[str]:

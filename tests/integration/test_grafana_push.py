@@ -48,8 +48,11 @@ def ours() -> Iterator[GrafanaServer]:
 def grafana(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Server:
     if REAL:
         server = Server(REAL.rstrip("/"), os.environ["SHOPFLOOR_TEST_GRAFANA_TOKEN"])
-        for language in ("en", "id"):
-            server.forget(f"folders/shopfloor-{language}?forceDeleteRules=true")
+        server.forget("v1/provisioning/policies")
+        for channel in ("webhook", "whatsapp", "email", "telegram"):
+            server.forget(f"v1/provisioning/contact-points/shopfloor-{channel}")
+        for folder in ("en", "id", "alerts"):
+            server.forget(f"folders/shopfloor-{folder}?forceDeleteRules=true")
         server.forget("datasources/uid/shopfloor-influxdb")
     else:
         ours = request.getfixturevalue("ours")
@@ -155,6 +158,91 @@ def test_under_a_path_prefix(monkeypatch, capsys):
         monkeypatch.setenv("SHOPFLOOR_GRAFANA_TOKEN", "t0ken")
         assert push() == 0
     assert BOARD in server.boards
+
+
+# ---------------------------------------------------------------- alerting
+
+
+@pytest.fixture
+def channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "WEBHOOK_URL": "https://andon.plant.lan/hook?key=hidden-key",
+        "WHATSAPP_URL": "https://gateway.plant.lan/send",
+        "WHATSAPP_TOKEN": "wa-s3cret",
+        "EMAIL": "shift@plant.lan;works@plant.lan",
+        "TELEGRAM_TOKEN": "123:tg-s3cret",
+        "TELEGRAM_CHAT": "-100200300",
+    }.items():
+        monkeypatch.setenv(f"SHOPFLOOR_ALERT_{name}", value)
+
+
+def test_rules_words_channels_and_their_route(grafana, channels, capsys):
+    assert push("--diff") == 0
+    told = capsys.readouterr().out
+    assert not any(secret in told for secret in ("hidden-key", "wa-s3cret", "tg-s3cret", "shift@", "-100200300"))
+    assert push() == 0
+    assert "nothing to do" in capsys.readouterr().out
+    group = grafana.ask("GET", "v1/provisioning/folder/shopfloor-alerts/rule-groups/shopfloor")
+    titles = {rule["title"] for rule in group["rules"]}
+    assert {"Berhenti tak terencana 15 menit", "OEE gilir di bawah target"} <= titles
+    assert "Agen diam 5 menit: edge-ceper-1" in titles
+    assert group["interval"] == 60
+    found = {each["uid"]: each for each in grafana.ask("GET", "v1/provisioning/contact-points")}
+    assert {each["type"] for uid, each in found.items() if uid.startswith("shopfloor-")} == {
+        "webhook",
+        "email",
+        "telegram",
+    }
+    assert 'template "shopfloor.id.message"' in found["shopfloor-telegram"]["settings"]["message"]
+    routes = grafana.ask("GET", "v1/provisioning/policies")["routes"]
+    assert [route["receiver"] for route in routes] == ["shopfloor"]
+
+
+def test_others_routes_stay_and_ours_comes_first(grafana, channels, capsys):
+    assert push() == 0
+    tree = grafana.ask("GET", "v1/provisioning/policies")
+    theirs = {"receiver": tree["receiver"], "object_matchers": [["team", "=", "office"]]}
+    grafana.ask("PUT", "v1/provisioning/policies", {**tree, "routes": [theirs]})
+    capsys.readouterr()
+    assert push() == 0
+    assert "route of alerts shopfloor (shopfloor): made" in capsys.readouterr().out
+    routes = grafana.ask("GET", "v1/provisioning/policies")["routes"]
+    assert [route["receiver"] for route in routes] == ["shopfloor", tree["receiver"]]
+
+
+def test_another_limit_changes_its_rule_alone(grafana, tmp_path, capsys):
+    assert push() == 0
+    file = tmp_path / "plant.yaml"
+    text = PLANT_FILE.read_text("utf-8")
+    file.write_text(text.replace("agent_silent: 5min", "agent_silent: 7min"), "utf-8")
+    capsys.readouterr()
+    assert main(["dashboards", "push", str(file), "--diff"]) == 0
+    told = capsys.readouterr().out
+    assert "0 made, 1 changed" in told
+    assert '+   "title": "Agen diam 7 menit: edge-ceper-1"' in told
+    file.write_text(text.replace("alerts: {limits: {temperature_c: {high: 1560}}}", ""), "utf-8")
+    assert main(["dashboards", "push", str(file)]) == 0
+    group = grafana.ask("GET", "v1/provisioning/folder/shopfloor-alerts/rule-groups/shopfloor")
+    assert not any("temperature_c" in rule["title"] for rule in group["rules"])
+
+
+def test_without_channels_grafanas_own_contact_point_stays(grafana):
+    before = grafana.ask("GET", "v1/provisioning/policies")
+    assert push() == 0
+    assert grafana.ask("GET", "v1/provisioning/policies") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TELEGRAM_TOKEN", "123:x", "set SHOPFLOOR_ALERT_TELEGRAM_CHAT too"),
+        ("WEBHOOK_URL", "andon.plant.lan", "SHOPFLOOR_ALERT_WEBHOOK_URL is no address"),
+        ("LANGUAGE", "jv", "write en or id"),
+    ],
+)
+def test_a_channel_that_leads_nowhere(grafana, monkeypatch, capsys, name, value, words):
+    monkeypatch.setenv(f"SHOPFLOOR_ALERT_{name}", value)
+    assert words in refused(capsys)
 
 
 # ---------------------------------------------------------------- what goes wrong is one line

@@ -32,7 +32,8 @@ def test_render_writes_the_chosen_language(tmp_path: Path, capsys: pytest.Captur
     written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json"))
     assert "id/shopfloor-overview-id.json" in written
     assert all(name.startswith("id/") for name in written)
-    assert len(capsys.readouterr().out.splitlines()) == len(written)
+    told = capsys.readouterr().out.splitlines()
+    assert len([line for line in told if line.endswith(".json")]) == len(written)
 
 
 def first(board: dict[str, Any]) -> Any:

@@ -177,6 +177,13 @@ UNIT = {
     "nothing measured": ("characteristics: [{tag: x_width, lsl: 5}]", "characteristics[0].tag: template 'cnc-generic' gives no tag 'x_width' here"),
     "a tag twice": ("characteristics: [{tag: power_kw, lsl: 5}, {tag: power_kw, usl: 9}]", "characteristics[1].tag: the tag 'power_kw' has a specification already; keep one"),
     "no subgroup": ("characteristics: [{tag: power_kw, lsl: 5, subgroup: 0}]", "characteristics[0].subgroup: 0: input should be greater than or equal to 1"),
+    "alarm limits exchanged": ("alerts: {limits: {power_kw: {low: 5, high: 4}}}", "alerts.limits.power_kw.low: 5 is not below high 4; correct them"),
+    "no alarm limit": ("alerts: {limits: {power_kw: {}}}", "alerts.limits.power_kw: has no limit; add low, high or both"),
+    "alarm limits of a counter": ("alerts: {limits: {good: {high: 4}}}", "alerts.limits.good: the tag 'good' is a counter; choose a gauge"),
+    "an alarm of no tag": ("alerts: {limits: {heat: {high: 4}}}", "alerts.limits.heat: template 'cnc-generic' gives no tag 'heat' here"),
+    "a misspelt alarm": ("alerts: {stoped: 5min}", "alerts.stoped: unknown field 'stoped'; did you mean 'stopped'?"),
+    "patience without a number": ("alerts: {stopped: soon}", "alerts.stopped: 'soon' is not a duration"),
+    "no demand": ("alerts: {demand_kw: 0}", "alerts.demand_kw: 0: input should be greater than 0"),
     "no driver": ("baseline: {kwh_per_unit: 0.5, driver: weight}", "baseline.driver: 'weight' is not allowed; use one of 'produced', 'good'"),
     "half a baseline": ("baseline: {base_kwh: 10}", "baseline.kwh_per_unit: is missing; add it"),
 }  # fmt: skip
@@ -256,3 +263,8 @@ MEASURES = {
 def test_a_measure_that_cannot_be_meant_is_one_line(tmp_path: Path, mistake: str) -> None:
     before, after, expected = MEASURES[mistake]
     assert problem_of(tmp_path, (before, after)).startswith(expected)
+
+
+def test_a_meter_never_stops(tmp_path: Path) -> None:
+    problem = problem_of(tmp_path, ("alerts: {demand_kw: 1100}", "alerts: {stopped: 5min}"))
+    assert problem.endswith("alerts.stopped: a unit without states and running_from never stops; remove it")
