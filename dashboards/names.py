@@ -19,6 +19,8 @@ _AVERAGES: Final = frozenset({"mean", "median", "mode", "percentile", "moving_av
 _RATIOS: Final = frozenset({*Grain, Measurement.KPI_PUBLISHED, Measurement.ENERGY_PUBLISHED, Measurement.SCORECARDS})
 """Measurements of sums and of quotients: an average of quotients is no quotient of sums."""
 _GUARD: Final = f'"{schema.CURRENT}" = 1'
+_CHOICES: Final = "SHOW "
+"""How a query for tags begins; it reads no fields, and needs no guard for them."""
 _TARGETS: Final = frozenset(f"{schema.TARGET}{name}" for name in ("oee", "availability", "effectiveness", "quality"))
 _KPI_FIELDS: Final = (
     frozenset(KPIS)
@@ -39,13 +41,14 @@ def name_problems(query: str) -> Iterator[str]:
     except Unreadable as fault:
         yield str(fault)
         return
+    choices = query.lstrip().upper().startswith(_CHOICES)
     for select in found.all():
-        yield from _select(select)
+        yield from _select(select, choices=choices)
     if "now()" in query.replace(" ", "").lower():
         yield "now() is the server's: a board may look at the past; write ${__to}ms"
 
 
-def _select(select: Select) -> Iterator[str]:
+def _select(select: Select, *, choices: bool) -> Iterator[str]:
     inner = {name for source in select.sources if isinstance(source, Select) for name in source.gives}
     for source, policy in zip(select.sources, select.policies, strict=True):
         if isinstance(source, Select):
@@ -56,7 +59,7 @@ def _select(select: Select) -> Iterator[str]:
             continue
         yield from _columns(select, measurement)
         yield from _place(measurement, policy)
-        if measurement in PUBLISHED and _GUARD not in select.condition:
+        if measurement in PUBLISHED and _GUARD not in select.condition and not choices:
             yield f"{measurement} without {_GUARD}: a row that was replaced would be shown too"
     if inner and ANYTHING not in inner:
         tags = {tag for measurement in select.measurements() for tag in _tags(measurement)}

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import energy, overview, pipeline
+from dashboards.boards import cluster, energy, overview, pipeline, scorecard
 from shopfloor.plant import Plant
 
 _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
     overview.board,
     energy.board,
+    scorecard.board,
+    cluster.board,
     pipeline.board,
 )
 
