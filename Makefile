@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo setup test check bench soak hostile power-cuts weeks verify screenshot generate clean
+.PHONY: demo setup test check bench bench-boards soak hostile power-cuts weeks verify screenshot generate clean
 
 ## demo: the example plant, from Modbus registers to a live page; prints the address (Ctrl-C ends it)
 demo: setup
@@ -42,10 +42,16 @@ bench: .venv/.development
 	$(BIN)/python -m tests.bench_query
 	$(BIN)/python -m tests.bench_engine
 	$(BIN)/python -m tests.bench_publish
+	$(BIN)/python -m tests.bench_boards
 	$(BIN)/python -m tests.bench_outbox
 	$(BIN)/python -m tests.bench_road
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench_ingest
+
+## bench-boards: the slowest query of every board, 200 work units and 90 days on influxd
+bench-boards: .venv/.development
+	@deploy/debian-packages influxdb
+	$(BIN)/python -m tests.bench_boards
 
 ## soak: a plant of real processes under faults, then its books beside the simulators' journal; last line a JSON verdict
 SECONDS ?= 120

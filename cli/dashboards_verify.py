@@ -41,12 +41,12 @@ def verify_boards(arguments: argparse.Namespace) -> int:
     span = None if arguments.start is None else TimeRange(arguments.start, arguments.end)
     boards = rendered(plant, arguments.lang)
     try:
+        api = KpiApi(arguments.api, os.environ.get(KEY_VARIABLE)) if arguments.api else None
+        if api is not None:
+            api.check()
         with closing(InfluxSource(_access(arguments.url))) as source:
             report = verify(boards, source.ask, now, span)
-            values = None
-            if arguments.api:
-                api = KpiApi(arguments.api, os.environ.get(KEY_VARIABLE))
-                values = compare(boards, source.ask, api.kpis, plant, now)
+            values = None if api is None else compare(boards, source.ask, api.kpis, plant, now)
     except ShopfloorError as fault:
         told = _HISTORIAN.sub("--url", str(fault)) if arguments.url else str(fault)
         print(f"shopfloor: {told}", file=sys.stderr)

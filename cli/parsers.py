@@ -252,6 +252,7 @@ def _add_dashboards(commands: "Commands") -> None:
     for name, action in {"render_boards": render, "check_boards": check}.items():
         action.add_argument("plant", type=Path)
         action.set_defaults(command=_lazy("cli.dashboards", name))
+    _add_push(actions)
     _add_verify(actions)
 
 
@@ -272,6 +273,25 @@ def _add_verify(actions: "Commands") -> None:
     verify.add_argument("--to", dest="end", type=_instant, metavar="T")
     verify.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     verify.set_defaults(command=_lazy("cli.dashboards_verify", "verify_boards"))
+
+
+def _add_push(actions: "Commands") -> None:
+    push = actions.add_parser(
+        "push",
+        help="bring a running Grafana to hold data source and boards",
+        description="SHOPFLOOR_GRAFANA_URL names it (default http://127.0.0.1:3000), SHOPFLOOR_GRAFANA_TOKEN is the "
+        "token of a service account with the role Admin. SHOPFLOOR_HISTORIAN=http://host:8086/DATABASE as Grafana "
+        "reaches it, with SHOPFLOOR_HISTORIAN_READER_USERNAME and _PASSWORD, makes the data source; without it the "
+        "data source is left as it is. Doing it again changes nothing.",
+    )
+    push.add_argument("plant", type=Path)
+    push.add_argument("--dry-run", action="store_true", help="tell what would change, and write nothing")
+    push.add_argument("--diff", action="store_true", help="show what differs, line by line")
+    push.add_argument(
+        "--secrets", action="store_true", help="send passwords and tokens again: Grafana never tells them"
+    )
+    push.add_argument("--lang", choices=("en", "id", "all"), default="all")
+    push.set_defaults(command=_lazy("cli.grafana_push", "push_boards"))
 
 
 def _retention(text: str) -> int:

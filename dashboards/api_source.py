@@ -44,12 +44,24 @@ class KpiApi:
         self._url, self._headers = url.rstrip("/"), {KEY_HEADER: key} if key else {}
         self._pool = urllib3.PoolManager(retries=False)
 
-    def kpis(self, window: TimeRange) -> Mapping[str, Mapping[str, float | None]]:
-        """Unit -> KPI -> value over a window. Raises ServiceUnavailable in one line that says what to do."""
-        fields = {"unit": "*", "from": format_instant(window.start), "to": format_instant(window.end)}
+    def check(self) -> None:
+        """Raises ServiceUnavailable when nothing could be asked there."""
+        self._get("/api/v1/equipment", {})
+
+    def kpis(self, window: TimeRange, subject: str = "*") -> Mapping[str, Mapping[str, float | None]]:
+        """Unit -> KPI -> value over a window; of a place with its path. Raises ServiceUnavailable, with what to do."""
+        fields = {"unit": subject, "from": format_instant(window.start), "to": format_instant(window.end)}
+        answer = self._get("/api/v1/kpis", fields)
+        try:
+            found = msgspec.json.decode(answer, type=_Items)
+        except msgspec.MsgspecError:
+            raise ServiceUnavailable(f"{self._url} does not answer like a KPI API; correct --api") from None
+        return {item.unit: item.kpis for item in found.items}
+
+    def _get(self, path: str, fields: Mapping[str, str]) -> bytes:
         try:
             answer = self._pool.request(
-                "GET", f"{self._url}/api/v1/kpis", fields=fields, headers=self._headers, timeout=PATIENCE_S
+                "GET", f"{self._url}{path}", fields=dict(fields), headers=self._headers, timeout=PATIENCE_S
             )
         except urllib3.exceptions.HTTPError:
             raise ServiceUnavailable(
@@ -57,11 +69,7 @@ class KpiApi:
             ) from None
         if answer.status != HTTPStatus.OK:
             raise ServiceUnavailable(f"the KPI API {self._url} answers {answer.status} ({_words(answer.data)})")
-        try:
-            found = msgspec.json.decode(answer.data, type=_Items)
-        except msgspec.MsgspecError:
-            raise ServiceUnavailable(f"{self._url} does not answer like a KPI API; correct --api") from None
-        return {item.unit: item.kpis for item in found.items}
+        return answer.data
 
 
 def _words(body: bytes) -> str:

@@ -9,7 +9,10 @@ knows that it was planned, and a board has no fact (docs/decisions/0041).
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from dashboards.answers import Answer, number
 from dashboards.board import Target
@@ -17,20 +20,21 @@ from dashboards.queries import CHOICES, LEVELS
 from dashboards.time_range import TimeRange
 from dashboards.verify import Ask, BoardQueries, Json, Rendered
 from historian.influxql import identifier
-from historian.schema import Measurement
+from historian.schema import SHIFT, WHOLE, Measurement
 from kpi.plan import calendar_spans
-from shopfloor.instant import HOUR, MINUTE, Instant, ceil_to, floor_to
+from shopfloor.instant import HOUR, MINUTE, Instant, ceil_to, floor_to, to_instant
 from shopfloor.plant import Plant
 
 Kpis = Mapping[str, float | None]
-Api = Callable[[TimeRange], Mapping[str, Kpis]]
-"""Unit -> KPI -> value over a window, as the KPI API answers."""
+Api = Callable[[TimeRange, str], Mapping[str, Kpis]]
+"""Unit or place -> KPI -> value over a window, as the KPI API answers of ``*`` or of a place."""
 
 TOLERANCE: Final = 1e-6
 """Of the API's number, and of 1 where that is smaller."""
 LENGTHS: Final = (HOUR, 24 * HOUR, 7 * 24 * HOUR)
 """Windows so long: one for each grain of facts."""
-_BORDER_WITHIN: Final = 8 * 24 * HOUR
+_DAY: Final = 24 * HOUR
+_BORDER_WITHIN: Final = 8 * _DAY
 _GROUPS = re.compile(r"GROUP BY [^()]*\"work_unit\"")
 
 
@@ -62,15 +66,25 @@ class Comparison:
 
 
 def compare(boards: Sequence[Rendered], ask: Ask, api: Api, plant: Plant, now: Instant) -> Comparison:
-    """Every target with a KPI, for every unit that has data, over windows of each grain."""
-    found = Comparison()
+    """Every target with a KPI, for every unit that has data, over windows of each grain.
+
+    What both languages of a board ask is asked once.
+    """
+    found, ask = Comparison(), cache(ask)
     data = data_spans(ask, plant)
     for window in windows(plant, data, now):
         found.windows.append(window)
-        told = api(window)
+        told = api(window, "*")
         for rendered in boards:
             for shown in _shown(rendered, ask, window, sorted(data)):
                 _compared(found, rendered.uid, window, shown, told[shown.unit].get(shown.kpi))
+    for site in plant.sites:
+        if day := production_day(plant, site.id, data):
+            found.windows.append(day.window)
+            for rendered in boards:
+                for shown in _shown_of_day(rendered, ask, day):
+                    told = api(day.window, shown.unit)
+                    _compared(found, rendered.uid, day.window, shown, told[shown.unit].get(shown.kpi))
     return found
 
 
@@ -118,6 +132,61 @@ def shift_border(plant: Plant, before: Instant) -> Instant | None:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductionDay:
+    """A day of a site: what is published of it is stamped at its local midnight, and tells of its shifts."""
+
+    site: str
+    stamped: TimeRange
+    """From its midnight to the next."""
+    window: TimeRange
+    """From its first shift to its last."""
+
+
+def production_day(plant: Plant, site: str, data: Mapping[str, TimeRange]) -> ProductionDay | None:
+    """The latest production day in which all units of a site that have data have them throughout."""
+    units = [plant.units[path] for path in data if path.startswith(f"{site}/") and plant.units[path].is_machine]
+    if not units:
+        return None
+    spans = [data[str(unit.path)] for unit in units]
+    low, high = max(span.start for span in spans), min(span.end for span in spans)
+    tiles = [calendar_spans(unit, low - _DAY, high + _DAY) for unit in units]
+    zone = ZoneInfo(units[0].timezone)
+    for day in sorted({tile.day for each in tiles for tile in each}, reverse=True):
+        found = {
+            TimeRange(min(tile.start for tile in of_day), max(tile.end for tile in of_day))
+            for each in tiles
+            if (of_day := [tile for tile in each if tile.day == day])
+        }
+        (window, *others) = found
+        if not others and low <= window.start and window.end <= high:
+            midnights = (to_instant(datetime.combine(day + timedelta(days=after), time(), zone)) for after in (0, 1))
+            return ProductionDay(site, TimeRange(*midnights), window)
+    return None
+
+
+def _shown_of_day(rendered: Rendered, ask: Ask, day: ProductionDay) -> Iterator["_Shown"]:
+    """The KPIs of whole days that are published, of the place or unit that each row is of, else of the site."""
+    some = [each for each in _targets(rendered) if each[0].kpi and _of_days(each[0].query)]
+    if not some:
+        return
+    asked = BoardQueries(rendered, ask, day.stamped)
+    for _ in asked.fill({CHOICES["site"]: [day.site]}):
+        pass
+    for target, document, at in some:
+        kpi = target.kpi or ""
+        for _, text, place in asked.targets({**document, "repeat": None}):
+            if place == at:
+                for series in ask(text).series:
+                    levels = [series.tags.get(level, WHOLE) for level in LEVELS]
+                    path = "/".join(level for level in levels if level != WHOLE) or day.site
+                    yield _Shown(document["title"], kpi, path, number(series, kpi), text)
+
+
+def _of_days(query: str) -> bool:
+    return f"{identifier(SHIFT)} = '{WHOLE}'" in query
+
+
+@dataclass(frozen=True, slots=True)
 class _Shown:
     """A number on a board."""
 
@@ -126,12 +195,15 @@ class _Shown:
     unit: str
     value: float | None
     text: str
-    fault: str | None = None
 
 
 def _shown(rendered: Rendered, ask: Ask, window: TimeRange, units: Sequence[str]) -> Iterator[_Shown]:
     asked = BoardQueries(rendered, ask, window)
-    pairs = [(target, document, at) for target, document, at in _targets(rendered) if target.kpi]
+    pairs = [
+        (target, document, at)
+        for target, document, at in _targets(rendered)
+        if target.kpi and not _of_days(target.query)
+    ]
     grouped = [each for each in pairs if _GROUPS.search(each[0].query)]
     for chosen, some in ((None, grouped), *((unit, [each for each in pairs if each not in grouped]) for unit in units)):
         if not some:

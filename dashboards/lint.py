@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from dashboards.names import name_problems
-from dashboards.queries import WINDOW, ZONE
+from dashboards.queries import NEWEST, WINDOW, ZONE
 from dashboards.render import SOURCE_VARIABLE
 from dashboards.text import LANGUAGES, words
 from historian.schema import COVERAGE, Measurement
@@ -86,7 +86,7 @@ def _query(target: Json, sites: Collection[str]) -> Iterator[str]:
     query: str = target["query"]
     yield from _source(target)
     yield from _literals(query, sites)
-    windowed = all(end in query for end in _ENDS) or "$timeFilter" in query
+    windowed = all(end in query for end in _ENDS) or NEWEST in query or "$timeFilter" in query
     if not windowed and not _LOOKUP.fullmatch(query):
         yield f"no window; write {WINDOW}"
     if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):

@@ -1,10 +1,13 @@
 """One function per kind of panel, with the settings that all panels of a kind share."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from dashboards.board import Kind, Link, Override, Panel, Shape, Step, Target
+from dashboards.queries import CHOICES, LEVELS
 from dashboards.theme import plain
+from historian.influx_names import MARKER
 
 _LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend": True}
 _NO_LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend": False}
@@ -14,7 +17,8 @@ _ROWS: Final = {"calcs": [], "fields": "", "values": True}
 
 
 def stat(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
-    """One number or a few, large."""
+    """One number or a few, large. ``background`` colours all of a tile; ``shown`` names the fields of a table."""
+    background, shown = more.pop("background", False), more.pop("shown", "")
     return Panel(
         text=text,
         kind=Kind.STAT,
@@ -22,8 +26,8 @@ def stat(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **m
         targets=targets,
         steps=tuple(steps) or plain(),
         options={
-            "reduceOptions": _LAST,
-            "colorMode": "value",
+            "reduceOptions": {**_LAST, "fields": shown},
+            "colorMode": "background_solid" if background else "value",
             "graphMode": "none",
             "textMode": "auto",
             "justifyMode": "auto",
@@ -84,7 +88,8 @@ def _time_series(
 
 
 def ranking(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
-    """Horizontal bars, one a row of the answer: a Pareto or a comparison."""
+    """Horizontal bars, one a row of the answer, or one a series (``each_series``): a Pareto or a comparison."""
+    rows = _LAST if more.pop("each_series", False) else {**_ROWS, "limit": 25}
     return Panel(
         text=text,
         kind=Kind.BAR_GAUGE,
@@ -92,7 +97,7 @@ def ranking(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), 
         targets=targets,
         steps=tuple(steps) or plain(),
         options={
-            "reduceOptions": {**_ROWS, "limit": 25},
+            "reduceOptions": rows,
             "orientation": "horizontal",
             "displayMode": "basic",
             "showUnfilled": True,
@@ -126,7 +131,12 @@ def columns(text: str, unit: str, *targets: Target, x: str, steps: Sequence[Step
 
 
 def table(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
-    """Rows of an answer; several queries are joined on the tags that they share."""
+    """Rows of an answer; several queries are joined on the tags that they share.
+
+    ``timed`` keeps the rows' times; ``sort`` is the title of the column by which they stand, the greatest first.
+    """
+    sort = more.pop("sort", None)
+    order = [] if sort is None else [{"displayName": sort, "desc": True}]
     if any(target.shape is not Shape.TABLE for target in targets):
         raise ValueError(f"{text}: a table needs answers of the shape of a table")
     joined: list[Mapping[str, Any]] = [{"id": "merge", "options": {}}] if len(targets) > 1 else []
@@ -140,10 +150,65 @@ def table(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **
         targets=targets,
         steps=tuple(steps) or plain(),
         custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False},
-        options={"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "fields": ""}},
+        options={
+            "showHeader": True,
+            "cellHeight": "sm",
+            "footer": {"show": False, "reducer": ["sum"], "fields": ""},
+            "sortBy": order,
+        },
         transformations=tuple(transformations),
         **{"width": 24, "height": 8, **more},
     )
+
+
+def unit_table(text: str, *targets: Target, order: Sequence[str], **more: Any) -> Panel:
+    """A row a unit, joined on the tags that tell units apart; ``order`` names the columns that are shown.
+
+    The first target's rows keep their time, as ``states.newest`` gives that of each unit's newest sample: shown as
+    its age under the name ``Time``.
+    """
+    timeless = {
+        "id": "filterFieldsByName",
+        "options": {"exclude": {"names": ["Time"]}},
+        "filter": {"id": "byRefId", "options": "/^[B-Z]$/"},
+    }
+    arranged = {
+        "id": "organize",
+        "options": {
+            "indexByName": {name: at for at, name in enumerate(order)},
+            "excludeByName": {name: True for name in (MARKER, *LEVELS) if name not in order},
+            "renameByName": {},
+        },
+    }
+    calculated = tuple(more.pop("calculated", ()))
+    return table(
+        text,
+        "text",
+        *targets,
+        transformations=(timeless, {"id": "merge", "options": {}}, *calculated, arranged),
+        **more,
+    )
+
+
+def difference(left: str, right: str, name: str) -> Mapping[str, Any]:
+    """A transformation that adds a column: one less another."""
+    return {
+        "id": "calculateField",
+        "options": {
+            "mode": "binary",
+            "binary": {"left": left, "operator": "-", "right": right},
+            "alias": name,
+            "replaceFields": False,
+        },
+    }
+
+
+def pareto(text: str, unit: str, *targets: Target, **more: Any) -> Panel:
+    """The sums of series as columns, the greatest first; their names stand in the field ``Field``."""
+    panel = columns(text, unit, *targets, x="Field", **more)
+    summed = {"id": "reduce", "options": {"mode": "seriesToRows", "reducers": ["sum"], "includeTimeField": False}}
+    sorted_ = {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "Total", "desc": True}]}}
+    return replace(panel, transformations=(summed, sorted_))
 
 
 def timeline(text: str, *targets: Target, mappings: Sequence[Mapping[str, Any]], **more: Any) -> Panel:
@@ -192,3 +257,18 @@ def named(field: str, **properties: Any) -> Override:
 def linked(board: str, **variables: str) -> Link:
     """To another board with the same range."""
     return Link(board, variables)
+
+
+def of_row(board: str, *levels: str) -> Link:
+    """From a cell to a board of the place in its row; all of ``LEVELS`` that a board lets choose, unless named."""
+    return _placed(board, levels, "__data.fields")
+
+
+def of_series(board: str, *levels: str) -> Link:
+    """From a series to a board of the place that its labels tell."""
+    return _placed(board, levels, "__field.labels")
+
+
+def _placed(board: str, levels: Sequence[str], where: str) -> Link:
+    chosen = levels or [level for level in LEVELS if level in CHOICES]
+    return Link(board, {CHOICES[level]: f"${{{where}.{level}}}" for level in chosen})

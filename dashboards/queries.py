@@ -15,13 +15,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from historian.influxql import identifier
-from historian.schema import SHIFT
+from historian import schema
+from historian.influx_names import KEPT, MARKER, policy_of
+from historian.influxql import identifier, literal
+from historian.schema import SHIFT, Measurement
 from kpi.evaluation.formulas import APPARENT, FORMULAS, SUMS, Formula
 from shopfloor.plant import Plant
 
 WINDOW: Final = "time >= ${__from}ms AND time < ${__to}ms"
 """The board's range, half-open."""
+INTERVAL: Final = "$__interval"
+"""Grafana's own stretch, by the width of the panel; for samples, which have no grain. Servers know no braces here."""
+NEWEST: Final = "time >= ${__to}ms - 7d AND time < ${__to}ms"
+"""The week before the end of the range: where the newest of something is looked for, however short the range."""
 GRAIN: Final = "${grain:raw}"
 """The measurement of facts that suits the range: variable ``grain``."""
 LOSSES: Final = "${losses:raw}"
@@ -46,6 +52,8 @@ CHOICES: Final[Mapping[str, str]] = {
 class Slice:
     """Which facts are merged, and into which groups."""
 
+    window: str = WINDOW
+    """``WINDOW``, ``NEWEST`` or ``tail``."""
     source: str = GRAIN
     chosen: tuple[str, ...] = ("site", "work_center", "work_unit")
     """Tags whose values the board's variables choose."""
@@ -67,7 +75,7 @@ class Slice:
     @property
     def condition(self) -> str:
         """After WHERE."""
-        return " AND ".join(part for part in (WINDOW, *map(choice, self.chosen), self.where) if part)
+        return " AND ".join(part for part in (self.window, *map(choice, self.chosen), self.where) if part)
 
     @property
     def grouping(self) -> str:
@@ -86,6 +94,11 @@ class Slice:
         return identifier(self.prefix + column)
 
 
+def tail(length: str) -> str:
+    """The end of the range, at most this long: for what is stored by the second."""
+    return f"{WINDOW} AND time >= ${{__to}}ms - {length}"
+
+
 def choice(tag: str) -> str:
     """The condition that a tag has one of the values chosen on the board."""
     return f"{identifier(tag)} =~ /^${{{CHOICES[tag]}:regex}}$/"
@@ -93,12 +106,9 @@ def choice(tag: str) -> str:
 
 def rated(plant: Plant) -> str:
     """The condition that leaves out machines without a planned run time, of which rated KPIs tell nothing."""
-    return _without(unit.path.work_unit for unit in plant.units.values() if unit.planned_run_time_s is None)
-
-
-def _without(units: Iterable[str]) -> str:
-    names = sorted(set(units))
-    return f'"work_unit" !~ /^({"|".join(names)})$/' if names else ""
+    return none_of(
+        "work_unit", {unit.path.work_unit for unit in plant.units.values() if unit.planned_run_time_s is None}
+    )
 
 
 def kpi(name: str, of: Slice) -> str:
@@ -106,7 +116,11 @@ def kpi(name: str, of: Slice) -> str:
 
     ``name`` is one of ``kpi.evaluation.formulas.FORMULAS``; its columns, its elements and its quotient come from there.
     """
-    formula = FORMULAS[name]
+    return quotient(name, FORMULAS[name], of)
+
+
+def quotient(name: str, formula: Formula, of: Slice) -> str:
+    """Any quotient of products of elements over each group: a field ``name``, no row where there is nothing below."""
     needed = (formula.needs,) if formula.needs else ()
     elements = tuple(dict.fromkeys(part for element in (*formula.elements, *needed) for part in _parts(element)))
     columns = _columns(elements)
@@ -122,7 +136,7 @@ def kpi(name: str, of: Slice) -> str:
     )  # where there is reactive energy, there is apparent energy
     return (
         f"SELECT {_quotient(formula)} AS {identifier(name)} FROM (SELECT {merged} FROM {', '.join(asked)}"
-        f" WHERE {WINDOW}{of.grouping}) WHERE {guards}{_by_tags(of)}{of.zone}"
+        f" WHERE {of.window}{of.grouping}) WHERE {guards}{_by_tags(of)}{of.zone}"
     )
 
 
@@ -153,16 +167,126 @@ def greatest(column: str, of: Slice) -> str:
 
 def element(name: str, of: Slice, *, factor: float = 1.0) -> str:
     """A sum of columns of ``kpi.evaluation.formulas.SUMS`` over each group: a field ``name``."""
-    asked = (_sums(column, {name: share}, (), of) for column, share in _linear(name).items())
+    return linear(name, {name: 1.0}, of, factor=factor)
+
+
+def linear(name: str, shares: Mapping[str, float], of: Slice, *, factor: float = 1.0) -> str:
+    """A sum of shares of columns or elements over each group: a field ``name``."""
+    columns: dict[str, float] = {}
+    for part, share in shares.items():
+        for column, of_part in _linear(part).items():
+            columns[column] = columns.get(column, 0.0) + share * of_part
+    asked = (_sums(column, {name: share}, (), of) for column, share in columns.items() if share)
     scaled = "" if factor == 1 else f" * {factor!r}"
     return (
         f"SELECT sum({identifier(name)}){scaled} AS {identifier(name)} FROM {', '.join(asked)}"
-        f" WHERE {WINDOW}{of.grouping}{of.zone}"
+        f" WHERE {of.window}{of.grouping}{of.zone}"
     )
 
 
+def last(field: str, of: Slice, *, factor: float = 1.0, plus: float = 0.0) -> str:
+    """The newest value of a field in each group, at its own time, times ``factor`` and with ``plus`` added."""
+    newest = (
+        f"SELECT last({identifier(field)}) AS {identifier(field)} FROM {_named(of.source)}"
+        f" WHERE {of.condition}{_by_tags(of)}"
+    )
+    if factor == 1 and not plus:
+        return newest
+    return (
+        f"SELECT {identifier(field)} * {factor:g} + {plus:g} AS {identifier(field)} FROM ({newest})"
+        f" WHERE {of.window}{_by_tags(of)}"
+    )
+
+
+def newest_sample(of: Slice) -> str:
+    """One row of each group, at the time of its newest sample of whatever tag."""
+    return last(MARKER, replace(of, source=Measurement.SAMPLES))
+
+
+def measured(tag: str, how: str, every: str, of: Slice) -> str:
+    """A tag of the samples over stretches of time; ``how`` is InfluxQL's function. A stretch without any is a gap."""
+    groups = ", ".join((f"time({every})", *map(identifier, of.by)))
+    return (
+        f"SELECT {how}({identifier(tag)}) AS {identifier(tag)} FROM {_named(Measurement.SAMPLES)}"
+        f" WHERE {of.condition} GROUP BY {groups} fill(null) {ZONE}"
+    )
+
+
+def rows(source: Measurement, columns: Iterable[str], of: Slice, *, limit: int, newest_first: bool = True) -> str:
+    """Points as they are stored, with tags as columns."""
+    order = " ORDER BY time DESC" if newest_first else ""
+    return (
+        f"SELECT {', '.join(map(identifier, columns))} FROM {_named(source)} WHERE {of.condition}{order} LIMIT {limit}"
+    )
+
+
+def greatest_rows(source: Measurement, column: str, beside: Iterable[str], of: Slice, *, limit: int) -> str:
+    """The points with the greatest values of a column, and what else they hold."""
+    more = "".join(f", {identifier(each)}" for each in beside)
+    return (
+        f"SELECT top({identifier(column)}, {limit}) AS {identifier(column)}{more} FROM {_named(source)}"
+        f" WHERE {of.condition}"
+    )
+
+
+def published(field: str, of: Slice) -> str:
+    """A published number of each period that begins in the range."""
+    return (
+        f"SELECT {identifier(field)} FROM {_named(Measurement.KPI_PUBLISHED)}"
+        f" WHERE {of.condition} AND {CURRENT}{_by_tags(of)}"
+    )
+
+
+def share_of_losses(name: str, part: str, of: Slice) -> str:
+    """The share of lost time that fulfils a further condition: a field ``name``, 0 where some is lost and none does."""
+    seconds = f"sum({identifier(schema.LOST_SECONDS)})"
+    source = _named(of.source)
+    whole = f"SELECT {seconds} AS whole, {seconds} * 0 AS part FROM {source} WHERE {of.condition}{of.grouping}"
+    some = f"SELECT {seconds} AS part FROM {source} WHERE {of.but(part).condition}{of.grouping}"
+    return (
+        f"SELECT part / whole AS {identifier(name)} FROM (SELECT sum(part) AS part, sum(whole) AS whole"
+        f" FROM ({whole}), ({some}) WHERE {of.window}{of.grouping}) WHERE whole > 0{_by_tags(of)}{of.zone}"
+    )
+
+
+CURRENT: Final = f"{identifier(schema.CURRENT)} = 1"
+"""What of the published holds."""
+
+
+def leaving(plant: Plant) -> str:
+    """The condition that leaves out the inner units of serial lines: what they make leaves at the output unit."""
+    lines = (line for site in plant.sites for area in site.areas for line in area.work_centers if line.is_serial)
+    return " AND ".join(
+        f"({other('work_center', line.id)} OR {none_of('work_unit', inner)})"
+        for line in lines
+        if (inner := [unit.path.work_unit for unit in line.units if unit.path.work_unit != line.output_unit])
+    )
+
+
+def one_of(tag: str, values: Iterable[str]) -> str:
+    """The condition that a tag has one of these values."""
+    return f"{identifier(tag)} =~ /^({'|'.join(sorted(values))})$/"
+
+
+def none_of(tag: str, values: Iterable[str]) -> str:
+    """The condition that it has none of them; without values every one will do."""
+    names = sorted(values)
+    return f"{identifier(tag)} !~ /^({'|'.join(names)})$/" if names else ""
+
+
+def same(tag: str, value: str) -> str:
+    """The condition that a tag has this value."""
+    return f"{identifier(tag)} = {literal(value)}"
+
+
+def other(tag: str, value: str) -> str:
+    """The condition that it has another."""
+    return f"{identifier(tag)} != {literal(value)}"
+
+
 def _named(source: str) -> str:
-    return identifier(source)
+    policy = policy_of(source)
+    return identifier(source) if policy == KEPT else f"{identifier(policy)}.{identifier(source)}"
 
 
 def _by_tags(of: Slice) -> str:

@@ -20,6 +20,16 @@ SOURCE_UID: Final = "shopfloor-influxdb"
 """The uid under which our provisioning makes the data source."""
 _SOURCE: Final = {"type": "influxdb", "uid": f"${{{SOURCE_VARIABLE}}}"}
 _TAG: Final = "shopfloor"
+_PANEL_LINK: Final = {
+    "type": "link",
+    "icon": "external link",
+    "tooltip": "",
+    "tags": [],
+    "asDropdown": False,
+    "includeVars": False,
+    "keepTime": False,
+}
+"""What Grafana's types want of a panel's link beside title and address, which says all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +189,7 @@ def _panels(rows: Iterable[Row], words: Words) -> Iterator[Json]:
 def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
     options = dict(panel.options)
     if panel.kind is Kind.TEXT:
-        options["content"] = words.must(options["content"])
+        options["content"] = words.must(panel.options["content"])
     about = words.must(f"{panel.text}.about")
     if panel.empty:
         about = f"{about} {words.must(panel.empty)}"
@@ -195,9 +205,9 @@ def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
             "defaults": _defaults(panel, words),
             "overrides": [_override(override, words) for override in panel.overrides],
         },
-        "options": options,
+        "options": _translated(options, words),
         "transformations": [_translated(step, words) for step in panel.transformations],
-        "links": [_panel_link(link, words) for link in panel.links],
+        "links": [_PANEL_LINK | _panel_link(link, words) for link in panel.links],
         **({"interval": panel.min_interval} if panel.min_interval else {}),
     }
 

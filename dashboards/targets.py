@@ -1,11 +1,12 @@
 """Queries as targets of panels: a KPI, a sum, what was published, where the series of an answer get their names."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from dashboards import queries
 from dashboards.board import Shape, Target
 from dashboards.queries import Slice
-from kpi.evaluation.formulas import RATED
+from kpi.evaluation.formulas import RATED, Formula
 from shopfloor.plant import Plant
 
 UNIT_ALIAS: Final = "$tag_work_unit"
@@ -42,3 +43,27 @@ def element(
 ) -> Target:
     """A sum of columns, as ``planned_busy_s``, over a slice."""
     return Target(query=queries.element(name, of or Slice(), factor=factor), shape=shape, alias=alias)
+
+
+def quotient(
+    name: str, formula: Formula, of: Slice | None = None, *, alias: str, shape: Shape = Shape.SERIES
+) -> Target:
+    """A quotient that is no KPI of the table, over a slice."""
+    return Target(query=queries.quotient(name, formula, of or Slice()), shape=shape, alias=alias)
+
+
+def linear(
+    name: str, shares: Mapping[str, float], of: Slice | None = None, *, alias: str, shape: Shape = Shape.SERIES
+) -> Target:
+    """A sum of shares of columns or elements over a slice."""
+    return Target(query=queries.linear(name, shares, of or Slice()), shape=shape, alias=alias)
+
+
+def rows(query: str) -> Target:
+    """Rows of a table."""
+    return Target(query=query, shape=Shape.TABLE)
+
+
+def series(query: str, alias: str) -> Target:
+    """Any query as series."""
+    return Target(query=query, alias=alias)

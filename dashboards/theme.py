@@ -85,20 +85,33 @@ AGE_MS: Final = falling(60_000, 300_000)
 
 def category_mapping() -> Mapping[str, Any]:
     """Time categories by their own words."""
-    return _mapping({category.value: category for category in TimeCategory})
+    return values_mapping({category.value: category for category in TimeCategory})
 
 
 def state_mapping(states: StateMap) -> Mapping[str, Any]:
     """State codes by the category that the plant file gives them; a transition keeps its code."""
-    return _mapping({str(code): category for code, category in states.items() if category is not None})
+    return values_mapping({str(code): category for code, category in states.items() if category is not None})
 
 
-def _mapping(categories: Mapping[str, TimeCategory]) -> Mapping[str, Any]:
+def values_mapping(categories: Mapping[str, TimeCategory]) -> Mapping[str, Any]:
+    """Values by the words and colours of the categories that they stand for."""
     return {
         "type": "value",
         "options": {
             value: {"text": f"category.{category}", "color": CATEGORY_COLORS[category], "index": at}
             for at, (value, category) in enumerate(categories.items())
+        },
+    }
+
+
+def reasons_mapping(plant: Plant) -> Mapping[str, Any]:
+    """Reasons by the names that the plant file gives them, and categories by theirs."""
+    categories = {str(category): f"category.{category}" for category in TimeCategory}
+    reasons = {reason.id: Label(reason.name, reason.id) for reason in plant.reasons.values()}
+    return {
+        "type": "value",
+        "options": {
+            value: {"text": text, "index": at} for at, (value, text) in enumerate({**categories, **reasons}.items())
         },
     }
 

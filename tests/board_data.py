@@ -29,7 +29,7 @@ START: Final = parse_instant("2025-11-03T06:00:00+07:00")
 """A Monday, the morning shift's begin."""
 RUNNING: Final = HOUR
 """So much of the running shift comes after the whole days: it is not over, and neither is its day."""
-BY_MODBUS: Final = 5 * MINUTE
+BY_MODBUS: Final = 20 * MINUTE
 """The last of it, by which the agent tells of itself too."""
 KEPT_DAYS: Final = 100 * 365
 """Raw data of a fixed date are kept, whenever this runs."""
@@ -44,21 +44,26 @@ class BoardData:
     plant_file: Path
     url: str
     now: Instant
-    """The end of the data."""
+    """A minute after the end of the data: what agents told at that end is past, and stands in a board's range."""
 
 
 def fresh_url(influx: InfluxDaemon) -> str:
-    """A new database as ``shopfloor historian init`` makes one, raw samples in a policy of their own."""
+    """The URL of a new database of its own."""
     url = influx.url(f"t{uuid4().hex}")
+    made(url)
+    return url
+
+
+def made(url: str) -> None:
+    """Make a database as ``shopfloor historian init`` does, raw samples in a policy of their own."""
     for _ in set_up(InfluxAccess.of(url, {}), KEPT_DAYS * DAY):
         pass
-    return url
 
 
 async def filled(folder: Path, url: str, days: int, scan_s: int) -> BoardData:
     """So many days and an hour, stored, derived and published."""
     plant, end = example_plant(folder, scan_s), START + days * DAY + RUNNING
-    async with wired(folder, plant, SEED, START, url=url, published_at=end) as wire:
+    async with wired(folder, plant, SEED, START, url=url, at_least=end - BY_MODBUS) as wire:
         async with wire.feeder() as feeder:
             await feeder.feed(START, end - BY_MODBUS)
             await feeder.drained()
@@ -67,7 +72,7 @@ async def filled(folder: Path, url: str, days: int, scan_s: int) -> BoardData:
         people = People(wire.historian, plant, SEED, plant.reasons)
         await asyncio.to_thread(people.explain, START, end - BY_MODBUS)
         await wire.settled()
-    return BoardData(plant, folder / "plant.yaml", url, end)
+    return BoardData(plant, folder / "plant.yaml", url, end + MINUTE)
 
 
 @asynccontextmanager

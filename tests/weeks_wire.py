@@ -70,6 +70,17 @@ def example_plant(folder: Path, scan_s: int) -> Plant:
     return load_plant(file)
 
 
+class LaterClock(CatchUpClock):
+    """Another clock, but never before an instant: what came before it is the past at once."""
+
+    def __init__(self, clock: CatchUpClock, at_least: Instant) -> None:
+        super().__init__(at_least)
+        self._clock, self._at_least = clock, at_least
+
+    def now(self) -> Instant:
+        return max(self._at_least, self._clock.now())
+
+
 class RoughLink:
     """The way to the real broker, that may be cut, and that delays and doubles messages: they arrive in any order."""
 
@@ -146,9 +157,12 @@ class Wire:
         broker: RunningBroker,
         *,
         url: str | None = None,
-        published_at: Instant | None = None,
+        at_least: Instant | None = None,
     ) -> None:
-        """``url`` is that of the historian, an embedded one by default; KPIs are published as of ``published_at``."""
+        """``url`` is that of the historian, an embedded one by default.
+
+        With ``at_least`` ingest lives in virtual time, never before that instant, and publishes KPIs.
+        """
         self.folder, self.plant, self.broker = folder, plant, broker
         self.rng = random.Random(f"{seed}/wire")
         self.clock = CatchUpClock(start)
@@ -161,7 +175,7 @@ class Wire:
             templates=load_template,
         )
         self.historian: Historian = connect(url or str(folder / "historian"))
-        told_by: Clock = SystemClock() if published_at is None else CatchUpClock(published_at)
+        told_by: Clock = SystemClock() if at_least is None else LaterClock(self.clock, at_least)
         self.ingest = IngestService(
             plant,
             unit_plans(plant),
@@ -169,7 +183,7 @@ class Wire:
             access=broker.access_for(INGEST),
             dead_letters=folder / "dead_letters.db",
             clock=told_by,
-            teller=None if published_at is None else publications(plant, self.historian, told_by),
+            teller=None if at_least is None else publications(plant, self.historian, told_by),
         )
 
     @asynccontextmanager
@@ -230,13 +244,13 @@ async def wired(
     start: Instant,
     *,
     url: str | None = None,
-    published_at: Instant | None = None,
+    at_least: Instant | None = None,
 ) -> AsyncIterator[Wire]:
     """Everything between outbox and facts, started and in the end stopped."""
     async with AsyncExitStack() as stack:
         broker = await start_broker(folder / "broker", [AGENT])
         stack.push_async_callback(broker.stop)
-        wire = Wire(folder, plant, seed, start, broker, url=url, published_at=published_at)
+        wire = Wire(folder, plant, seed, start, broker, url=url, at_least=at_least)
         stack.callback(wire.historian.close)
         await stack.enter_async_context(running(wire.ingest.run()))
         yield wire

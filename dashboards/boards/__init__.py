@@ -4,11 +4,15 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import cluster, energy, overview, pipeline, scorecard
+from dashboards.boards import cluster, energy, line, losses, machine, overview, pipeline, quality, scorecard
 from shopfloor.plant import Plant
 
 _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
     overview.board,
+    line.board,
+    losses.board,
+    machine.board,
+    quality.board,
     energy.board,
     scorecard.board,
     cluster.board,

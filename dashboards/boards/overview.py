@@ -1,9 +1,18 @@
 """Plant overview, for the wall: what runs, what stands and since when, how today compares with the target."""
 
-from dashboards import panels, targets, theme, variables
-from dashboards.board import Board, Panel, Row, Shape
-from dashboards.queries import LEVELS, Slice
+from typing import Final
+
+from dashboards import panels, queries, states, targets, theme, variables
+from dashboards.board import Board, Panel, Row, Shape, Target
+from dashboards.queries import LEVELS, NEWEST, Slice
+from historian import schema
+from historian.schema import Measurement
 from shopfloor.plant import Plant
+
+_OEE: Final = theme.rising(0.5, 0.7)
+_TARGET: Final = f"{schema.TARGET}oee"
+_GAP: Final = "gap"
+_EACH: Final = Slice(by=LEVELS)
 
 
 def board(plant: Plant) -> Board:
@@ -15,31 +24,150 @@ def board(plant: Plant) -> Board:
         refresh="30s",
         variables=(variables.SITE, variables.LINE, variables.UNIT, *variables.HIDDEN),
         rows=(
-            Row("overview.row_now", (_numbers(plant))),
+            Row("overview.row_now", (*_numbers(plant), _tiles(plant))),
             Row("overview.row_units", (_units(plant),)),
+            Row("overview.row_stops", (_stops(plant),)),
         ),
     )
 
 
 def _numbers(plant: Plant) -> tuple[Panel, ...]:
+    newest = Target(query=queries.newest_sample(Slice(window=NEWEST)), shape=Shape.TABLE)
     return (
-        panels.gauge(
-            "overview.oee", "ratio", targets.kpi(plant, "oee_index"), steps=theme.rising(0.5, 0.7), decimals=1
+        panels.gauge("overview.oee", "ratio", targets.kpi(plant, "oee_index"), steps=_OEE, decimals=1, height=8),
+        panels.stat(
+            "overview.coverage", "ratio", targets.kpi(plant, "coverage"), steps=theme.COVERAGE, decimals=1, height=8
         ),
-        panels.stat("overview.coverage", "ratio", targets.kpi(plant, "coverage"), steps=theme.COVERAGE, decimals=1),
+        panels.stat(
+            "overview.newest",
+            "ago",
+            newest,
+            height=8,
+            shown="/^Time$/",
+        ),
+    )
+
+
+def _tiles(plant: Plant) -> Panel:
+    return panels.stat(
+        "overview.tiles",
+        "text",
+        *states.now_series(plant),
+        mappings=(states.mapping(plant),),
+        background=True,
+        width=12,
+        height=8,
+        links=(panels.of_series("machine"),),
     )
 
 
 def _units(plant: Plant) -> Panel:
-    each = Slice(by=LEVELS)
-    return panels.table(
+    target = queries.last(
+        _TARGET,
+        Slice(
+            window=NEWEST,
+            source=Measurement.KPI_PUBLISHED,
+            where=" AND ".join(
+                (
+                    queries.CURRENT,
+                    queries.same(schema.SHIFT, schema.WHOLE),
+                    queries.other("work_unit", schema.WHOLE),
+                )
+            ),
+            by=LEVELS,
+        ),
+    )
+    return panels.unit_table(
         "overview.units",
-        "text",
-        targets.kpi(plant, "oee_index", each, shape=Shape.TABLE),
-        targets.kpi(plant, "coverage", each, shape=Shape.TABLE),
+        states.newest(),
+        *states.now(plant),
+        targets.kpi(plant, "oee_index", _EACH, alias="", shape=Shape.TABLE),
+        targets.rows(target),
+        targets.kpi(plant, "coverage", _EACH, alias="", shape=Shape.TABLE),
+        targets.total("good", _EACH, alias="", shape=Shape.TABLE),
+        calculated=(panels.difference("oee_index", _TARGET, _GAP),),
+        order=(
+            "site",
+            "work_center",
+            "work_unit",
+            states.STATE,
+            "Time",
+            "oee_index",
+            _TARGET,
+            _GAP,
+            "coverage",
+            "good",
+        ),
+        height=14,
         overrides=(
-            panels.named("oee_index", title="kpi:oee_index", unit="ratio", decimals=1, steps=theme.rising(0.5, 0.7)),
+            panels.named("site", title="field.site", mappings=(theme.names_of(plant),)),
+            panels.named(
+                "work_center",
+                title="field.work_center",
+                mappings=(theme.names_of(plant),),
+                link=panels.of_row("line", "site", "work_center"),
+            ),
+            panels.named(
+                "work_unit",
+                title="field.work_unit",
+                mappings=(theme.names_of(plant),),
+                link=panels.of_row("machine"),
+            ),
+            panels.named(
+                states.STATE,
+                title="state.now",
+                mappings=(states.mapping(plant),),
+                cell={"type": "color-background", "mode": "basic"},
+            ),
+            panels.named("Time", title="state.age", unit="ago"),
+            panels.named("oee_index", title="kpi:oee_index", unit="ratio", decimals=1, steps=_OEE),
+            panels.named(_TARGET, title="overview.target", unit="ratio", decimals=0),
+            panels.named(
+                _GAP,
+                title="overview.gap",
+                unit="ratio",
+                decimals=1,
+                steps=theme.rising(-0.05, 0.0),
+                cell={"type": "color-text"},
+            ),
             panels.named("coverage", title="kpi:coverage", unit="ratio", decimals=1, steps=theme.COVERAGE),
-            panels.named("work_unit", title="field.work_unit", mappings=(theme.names_of(plant),)),
+            panels.named("good", title="overview.good", unit="quantity", decimals=0),
+        ),
+    )
+
+
+def _stops(plant: Plant) -> Panel:
+    columns = ("site", "work_center", "work_unit", schema.STOP_CATEGORY, schema.STOP_REASON)
+    running = queries.rows(
+        Measurement.STOPS,
+        columns,
+        Slice(window=NEWEST, source=Measurement.STOPS, where=f'"{schema.STOP_END}" = 0'),
+        limit=200,
+        newest_first=False,
+    )
+    return panels.table(
+        "overview.stops",
+        "text",
+        targets.rows(running),
+        timed=True,
+        height=8,
+        empty="overview.nothing_stands",
+        overrides=(
+            panels.named("Time", title="overview.since", unit="ago"),
+            panels.named("site", title="field.site", mappings=(theme.names_of(plant),)),
+            panels.named("work_center", title="field.work_center", mappings=(theme.names_of(plant),)),
+            panels.named(
+                "work_unit",
+                title="field.work_unit",
+                mappings=(theme.names_of(plant),),
+                link=panels.of_row("machine"),
+            ),
+            panels.named(
+                schema.STOP_CATEGORY,
+                title="field.category",
+                mappings=(theme.category_mapping(),),
+                cell={"type": "color-background", "mode": "basic"},
+            ),
+            panels.named(schema.STOP_REASON, title="field.reason", mappings=(theme.reasons_mapping(plant),)),
         ),
     )

@@ -146,8 +146,8 @@ def _road() -> tuple[Panel, ...]:
         _course("receipt", "s", ledger.lag(schema.LEDGER_MOVED), steps=SECONDS, empty="pipeline.none_held"),
         _course("depth", "count", ledger.course("max", "in_outbox")),
         _course("bytes", "bytes", ledger.course("max", "outbox_bytes")),
-        _course("rate", "count", ledger.rate("confirmed")),
-        _course("polled", "count", ledger.rate("polled")),
+        _course("rate", "count", ledger.rate("confirmed"), empty="pipeline.one_word"),
+        _course("polled", "count", ledger.rate("polled"), empty="pipeline.one_word"),
     )
 
 

@@ -5,6 +5,7 @@ import copy
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ import pytest
 
 from cli.dashboards_verify import rendered
 from cli.main import main
+from dashboards import targets
+from dashboards.api_source import KpiApi
+from dashboards.board import Row
 from dashboards.boards import boards_of
 from dashboards.influx_source import InfluxSource
 from dashboards.kpi_values import compare
+from dashboards.published_queries import SITE_KPIS
+from dashboards.render import Setting, render
+from dashboards.text import words
 from dashboards.verify import Rendered, panels_of, verify
 from historian.influx_access import InfluxAccess
 from historian.influx_http import InfluxServer
@@ -24,7 +31,7 @@ from tests.filled_plant import PLANT_FILE
 from tests.influxd import InfluxDaemon
 from tests.integration.conftest import require_mosquitto
 
-SCAN_S = 20
+SCAN_S = 30
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -55,7 +62,7 @@ async def test_every_query_answers_and_every_kpi_is_the_apis(
     assert (code, found["failed"], found["empty"], found["different"]) == (0, 0, 0, 0)
     assert found["boards"] == 2 * len(boards_of(day.plant))
     assert found["queries"] > found["panels"] > found["boards"]
-    assert len(found["windows"]) == 2  # an hour, and a day
+    assert len(found["windows"]) == 3  # an hour, a day of shifts, a production day
     assert found["values"] > found["defined"] > 20
 
 
@@ -85,12 +92,24 @@ def test_a_broken_query_is_told(
 
 
 async def test_a_number_that_is_not_the_apis_is_told(day: BoardData, source: InfluxSource) -> None:
-    def wrong(window: Any) -> dict[str, dict[str, float | None]]:
+    def wrong(window: Any, subject: str) -> dict[str, dict[str, float | None]]:
         return {unit: {"oee_index": 0.123, "coverage": None} for unit in day.plant.units}
 
     boards = [each for each in rendered(day.plant, "en") if each.board.id == "overview"]
     found = compare(boards, source.ask, wrong, day.plant, day.now)
     assert len(found.differences) > found.values / 2
+
+
+async def test_what_is_published_of_a_sites_day_is_the_apis(day: BoardData, source: InfluxSource) -> None:
+    (overview,) = (board for board in boards_of(day.plant) if board.id == "overview")
+    asked = tuple(targets.kpi(day.plant, name, SITE_KPIS) for name in ("oee_index", "availability", "coverage"))
+    first = replace(overview.rows[0].panels[0], targets=asked)
+    board = replace(overview, rows=(Row(overview.rows[0].text, (first,)),))
+    document = render(board, [board], Setting(words("en"), "Asia/Jakarta"))
+    async with kpi_api(day) as url:
+        api = KpiApi(url)
+        found = await asyncio.to_thread(compare, [Rendered(board, document)], source.ask, api.kpis, day.plant, day.now)
+    assert (found.values, found.defined, found.differences) == (3, 3, [])
 
 
 def test_a_table_names_every_board(day: BoardData, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,17 +120,17 @@ def test_a_table_names_every_board(day: BoardData, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "told_words"),
     [
         ("http://127.0.0.1:1/plant", "cannot be reached"),
         ("http://127.0.0.1:1", "names no database"),
         ("embedded:///srv/historian", "not the embedded store"),
     ],
 )
-def test_what_cannot_be_asked_is_one_line(url: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_asked_is_one_line(url: str, told_words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dashboards", "verify", str(PLANT_FILE), "--url", url]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert words in line
+    assert told_words in line
     assert "http://host:8086/DATABASE" in line or "correct --url" in line
 
 

@@ -20,6 +20,7 @@ GOOD = (
     f'SELECT top("s", "work_unit", 5) FROM (SELECT sum("lost_s") AS "s" FROM "losses" WHERE {WINDOW} GROUP BY *)',
     f'SELECT "_dead_a" FROM (SELECT last(/^dead_/) FROM "ledger" WHERE {WINDOW} GROUP BY "agent")',
     f'SELECT count("N") FROM "raw"."samples" WHERE {WINDOW}',
+    'SHOW TAG VALUES FROM "capability" WITH KEY = "characteristic"',
     f'SELECT * FROM "stops" WHERE {WINDOW} AND "work_unit" =~ /^${{unit:regex}}$/ ORDER BY time DESC LIMIT 20',
 )
 
