@@ -41,7 +41,7 @@ from shopfloor.clock import SystemClock
 from shopfloor.errors import PlantError
 from shopfloor.instant import Instant
 from shopfloor.plant import Plant
-from shopfloor.resident_memory import keep_small
+from shopfloor.resident_memory import give_back, keep_small
 from simulators.factory import Factory
 
 log = logging.getLogger(__name__)
@@ -213,8 +213,10 @@ async def _until_signal(
     stop = stop_on_signal()
     running = asyncio.create_task(service, name="service")
     asked = asyncio.create_task(_asked(stop, farewell), name="signal")
+    tidy = asyncio.create_task(give_back(), name="memory")
     await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
+    tidy.cancel()
     if not running.done():
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

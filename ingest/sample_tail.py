@@ -15,10 +15,12 @@ from historian.point import Query
 from historian.records import unit_tags
 from historian.schema import Measurement
 from shopfloor.columns import SampleColumns
-from shopfloor.instant import HOUR, Instant
+from shopfloor.instant import MINUTE, QUARTER, Instant
 
-HELD: Final = 3 * HOUR
-"""At least so much of the newest time stays in memory once it was asked for; twice as much at most."""
+HELD: Final = 90 * MINUTE
+"""At least so much of the newest time stays in memory once it was asked for ..."""
+SLACK: Final = QUARTER
+"""... and so much more at most: a live derivation looks back by an hour and the quarter in which it began."""
 _EVER: Final = 2**62
 
 
@@ -60,7 +62,7 @@ class SampleTail:
         if not self._holds(since):
             self._held = self._historian.samples(self._enterprise, self._unit, since, None)
             self._since = since
-        elif self._held is not None and last - self._since > 2 * HELD:
+        elif self._held is not None and last - self._since > HELD + SLACK:
             self._held = joined(self._unit, [self._held.between(last - HELD, _EVER), self._nothing])
             self._since = last - HELD
 
