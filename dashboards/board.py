@@ -115,7 +115,9 @@ class Variable:
     """A choice at the head of the board, filled by a query, or hidden."""
 
     name: str
-    query: str
+    query: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    """Instead of a query: (text id, value), the first one chosen at first."""
     multi: bool = False
     all: bool = True
     hidden: bool = False

@@ -103,6 +103,30 @@ def _source_variable(words: Words) -> Json:
 
 
 def _variable(variable: Variable, words: Words) -> Json:
+    return _custom(variable, words) if variable.choices else _asked(variable, words)
+
+
+def _custom(variable: Variable, words: Words) -> Json:
+    """A choice of words that no query finds."""
+    options = [
+        {"text": words.must(text), "value": value, "selected": at == 0}
+        for at, (text, value) in enumerate(variable.choices)
+    ]
+    return {
+        "name": variable.name,
+        "type": "custom",
+        "label": words.must(f"variable.{variable.name}"),
+        "query": ", ".join(f"{option['text']} : {option['value']}" for option in options),
+        "hide": 0,
+        "multi": False,
+        "includeAll": False,
+        "options": options,
+        "current": options[0],
+        "skipUrlSync": False,
+    }
+
+
+def _asked(variable: Variable, words: Words) -> Json:
     everything = {"text": [words.must("variable.all")], "value": ["$__all"], "selected": True}
     fallback = {"text": variable.fallback, "value": variable.fallback, "selected": True}
     return {
