@@ -12,12 +12,13 @@ from historian import schema
 from historian.influx_names import MARKER, RAW
 from historian.schema import PUBLISHED, TAG_KEYS, Grain, Measurement, knows_field
 from kpi.evaluation.definitions import KPIS
-from kpi.evaluation.formulas import SUMS
 from shopfloor.additive import COLUMNS
+from shopfloor.elements import SUMS
 
 _AVERAGES: Final = frozenset({"mean", "median", "mode", "percentile", "moving_average"})
 _RATIOS: Final = frozenset({*Grain, Measurement.KPI_PUBLISHED, Measurement.ENERGY_PUBLISHED, Measurement.SCORECARDS})
 """Measurements of sums and of quotients: an average of quotients is no quotient of sums."""
+_FACTS: Final = frozenset(Grain)
 _GUARD: Final = f'"{schema.CURRENT}" = 1'
 _CHOICES: Final = "SHOW "
 """How a query for tags begins; it reads no fields, and needs no guard for them."""
@@ -92,7 +93,7 @@ def _knows(measurement: str, field: str) -> bool:
         return True
     if measurement == Measurement.KPI_PUBLISHED:
         return field in _KPI_FIELDS
-    return knows_field(measurement, field)
+    return knows_field(measurement, field) or (measurement in _FACTS and field in schema.FACT_SUMS)
 
 
 def _place(measurement: str, policy: str) -> Iterator[str]:

@@ -4,8 +4,9 @@ Between points and panels on registers -> samples -> messages -> points -> facts
 1.x, 2.x and 3.x share it. Four things of it decide the shape of every query here:
 
 - a quotient with a zero below reads 0, so quotients stand outside a subquery and keep only rows with something below;
-- a sum with a field that no point has is null, and facts are sparse, so every column is summed in a subquery of its own
-  and the sums are added by summing over all of them;
+- a sum with a field that no point has is null, and facts are sparse, so what KPIs divide is stored beside the columns
+  of a fact, 0 where it is nothing (decision 0042); other columns are summed in a subquery of their own each, and the
+  sums are added by summing over all of them;
 - Grafana's ``$timeFilter`` includes its end, where a fact of the next hour or shift may stand, so windows are written
   half-open from the range's two ends;
 - a field cannot be told from a number of a range, so grain and bucket come from the lookup that ``GRAIN`` describes.
@@ -18,8 +19,9 @@ from typing import Final
 from historian import schema
 from historian.influx_names import KEPT, MARKER, policy_of
 from historian.influxql import identifier, literal
-from historian.schema import SHIFT, Measurement
-from kpi.evaluation.formulas import APPARENT, FORMULAS, SUMS, Formula
+from historian.schema import SHIFT, Grain, Measurement
+from kpi.evaluation.formulas import APPARENT, FORMULAS, Formula
+from shopfloor.elements import KEPT_WHOLE, SUMS, columns_of
 from shopfloor.plant import Plant
 
 WINDOW: Final = "time >= ${__from}ms AND time < ${__to}ms"
@@ -90,8 +92,8 @@ class Slice:
         return f" {ZONE}" if self.every else ""
 
     def stored(self, column: str) -> str:
-        """The stored name of a column, quoted."""
-        return identifier(self.prefix + column)
+        """The stored name of a column or of an element that is stored as a whole, quoted."""
+        return identifier((schema.SUM if column in SUMS else self.prefix) + column)
 
 
 def tail(length: str) -> str:
@@ -122,21 +124,20 @@ def kpi(name: str, of: Slice) -> str:
 def quotient(name: str, formula: Formula, of: Slice) -> str:
     """Any quotient of products of elements over each group: a field ``name``, no row where there is nothing below."""
     needed = (formula.needs,) if formula.needs else ()
+    if _is_whole(formula, needed, of):
+        return _quotient_of_whole(name, formula, needed, of)
     elements = tuple(dict.fromkeys(part for element in (*formula.elements, *needed) for part in _parts(element)))
     columns = _columns(elements)
     below = {column for element in formula.under for part in _parts(element) for column in _linear(part)}
     optional = [element for element in formula.over if formula.under and element not in needed]
     asked = (
-        _sums(column, shares, [element for element in optional if element not in shares and column in below], of)
-        for column, shares in columns.items()
+        _sums(column, parts, [element for element in optional if element not in parts and column in below], of)
+        for column, parts in columns.items()
     )
     merged = ", ".join(f"sum({identifier(element)}) AS {identifier(element)}" for element in elements)
-    guards = " AND ".join(
-        f"{identifier(element)} > 0" for element in dict.fromkeys((*formula.under, *needed)) if element != APPARENT
-    )  # where there is reactive energy, there is apparent energy
     return (
         f"SELECT {_quotient(formula)} AS {identifier(name)} FROM (SELECT {merged} FROM {', '.join(asked)}"
-        f" WHERE {of.window}{of.grouping}) WHERE {guards}{_by_tags(of)}{of.zone}"
+        f" WHERE {of.window}{of.grouping}) WHERE {_guards(formula, needed)}{_by_tags(of)}{of.zone}"
     )
 
 
@@ -166,7 +167,7 @@ def greatest(column: str, of: Slice) -> str:
 
 
 def element(name: str, of: Slice, *, factor: float = 1.0) -> str:
-    """A sum of columns of ``kpi.evaluation.formulas.SUMS`` over each group: a field ``name``."""
+    """A sum of columns of ``shopfloor.elements.SUMS`` over each group: a field ``name``."""
     return linear(name, {name: 1.0}, of, factor=factor)
 
 
@@ -298,6 +299,39 @@ def _named(source: str) -> str:
     return identifier(source) if policy == KEPT else f"{identifier(policy)}.{identifier(source)}"
 
 
+def _is_whole(formula: Formula, needed: Iterable[str], of: Slice) -> bool:
+    """Whether what stands above is stored with its zeros, and what must be more than 0 in one field each."""
+    guarded = {*formula.under, *needed}
+    return (
+        of.source in (GRAIN, *Grain)
+        and bool(guarded)
+        and APPARENT not in formula.elements
+        and all(element in KEPT_WHOLE or element in guarded for element in formula.over)
+    )
+
+
+def _quotient_of_whole(name: str, formula: Formula, needed: Iterable[str], of: Slice) -> str:
+    """One subquery sums everything; a field that no point of a group has is null there, and null is not above 0."""
+    fields = {element: _whole(element) for element in dict.fromkeys((*formula.elements, *needed))}
+    sums = ", ".join(f"sum({field}) AS {identifier(element)}" for element, field in fields.items())
+    return (
+        f"SELECT {_quotient(formula)} AS {identifier(name)} FROM (SELECT {sums} FROM {_named(of.source)}"
+        f" WHERE {of.condition}{of.grouping}) WHERE {_guards(formula, needed)}{_by_tags(of)}{of.zone}"
+    )
+
+
+def _whole(element: str) -> str:
+    """The one field that holds an element or a column."""
+    return identifier(schema.SUM + element if element in KEPT_WHOLE else element)
+
+
+def _guards(formula: Formula, needed: Iterable[str]) -> str:
+    """What must be more than 0; where there is reactive energy, there is apparent energy."""
+    return " AND ".join(
+        f"{identifier(element)} > 0" for element in dict.fromkeys((*formula.under, *needed)) if element != APPARENT
+    )
+
+
 def _by_tags(of: Slice) -> str:
     return f" GROUP BY {', '.join(map(identifier, of.by))}" if of.by else ""
 
@@ -341,13 +375,6 @@ def _columns(elements: Iterable[str]) -> dict[str, dict[str, float]]:
     return columns
 
 
-def _linear(element: str) -> dict[str, float]:
-    """Column -> share of an element that is a sum of columns; what cancels out is not there."""
-    if element not in SUMS:
-        return {element: 1.0}
-    shares: dict[str, float] = {}
-    for sign, parts in ((1.0, SUMS[element].plus), (-1.0, SUMS[element].minus)):
-        for part in parts:
-            for column, share in _linear(part).items():
-                shares[column] = shares.get(column, 0.0) + sign * share
-    return {column: share for column, share in shares.items() if share}
+def _linear(element: str) -> Mapping[str, float]:
+    """Stored column -> share of an element that is a sum of columns; one that is stored as a whole is all of itself."""
+    return {element: 1.0} if element in SUMS else columns_of(element)

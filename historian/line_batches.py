@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from historian.admission import fault, fields_fault
+from historian.fact_sums import with_sums
 from historian.influx_names import KEPT, policy_of
 from historian.line_protocol import body, head
 from historian.ownership import owner_of, time_ns
@@ -103,12 +104,12 @@ def _add(group: _Lines, points: Sequence[Point], index: int, begin: bytes) -> No
     time = time_ns(point)
     at = group.places.setdefault((begin, time), len(group.lines))
     if at == len(group.lines):
-        group.lines.append(Line(begin + body(point.fields, time), (index,)))
+        group.lines.append(Line(begin + body(with_sums(point.measurement, point.fields), time), (index,)))
         return
     before = group.lines[at].indices
     fields = group.merged.setdefault(at, dict(points[before[0]].fields))
     fields.update(point.fields)
-    group.lines[at] = Line(begin + body(fields, time), (*before, index))
+    group.lines[at] = Line(begin + body(with_sums(point.measurement, fields), time), (*before, index))
 
 
 def _cut(lines: Sequence[Line]) -> Iterator[list[Line]]:

@@ -13,8 +13,9 @@ from shopfloor.fact import Fact, Loss, Stop
 
 
 def changes(stored: Iterable[Fact], derived: Iterable[Fact]) -> list[Fact]:
-    """What to write over ``stored`` so that it reads as ``derived``: changed columns, 0.0 for vanished ones.
+    """What to write over ``stored`` so that it reads as ``derived``: whole facts, 0.0 for columns that vanished.
 
+    A fact is written whole where anything of it differs, so that a store can keep sums of its columns beside them.
     Both hold one fact per identity and cover the same slices. Empty when nothing changes.
     """
     before = {(fact.unit, *fact.key): fact for fact in stored}
@@ -36,12 +37,13 @@ def _sparse(fact: Fact) -> Fact:
 
 
 def _difference(old: Elements, new: Elements) -> Elements:
-    if not old:
-        return new
-    if old == new:
-        return {}
-    changed = {name: value for name, value in new.items() if old.get(name) != value}
-    return changed | dict.fromkeys(old.keys() - new.keys(), 0.0)
+    return {} if old == new else new | dict.fromkeys(old.keys() - new.keys(), 0.0)
+
+
+def rewritten(stored: Iterable[Fact], derived: Iterable[Fact]) -> list[Fact]:
+    """The same, with every fact that did not change: what stands beside its columns is written again too."""
+    fresh = {(fact.unit, *fact.key): fact for fact in map(_sparse, derived) if fact.elements}
+    return list((fresh | {(fact.unit, *fact.key): fact for fact in changes(stored, fresh.values())}).values())
 
 
 def loss_changes(stored: Iterable[Loss], derived: Iterable[Loss]) -> list[Loss]:

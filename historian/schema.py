@@ -11,6 +11,7 @@ from typing import Final
 
 from historian.point import Query
 from shopfloor.additive import COLUMNS, Merge, at_column
+from shopfloor.elements import KEPT_WHOLE
 from shopfloor.equipment import LEVELS
 from shopfloor.ledger import AgentLedger
 from shopfloor.statement import STATED_QUANTITIES
@@ -250,7 +251,8 @@ FLAGS: Final = "flags_text"
 TARGET: Final = "target_"
 """Prefix of the targets of the unit or place, e.g. ``target_oee``. The KPIs have their own ids: ``oee_index``."""
 SUM: Final = "sum_"
-"""Prefix of the merged record behind the KPIs, e.g. ``sum_good``, ``sum_planned_busy_s``. 0 is nothing."""
+"""Prefix of the merged record behind the KPIs, e.g. ``sum_good``, ``sum_planned_busy_s``. 0 is nothing. On facts in an
+InfluxDB: what boards divide, 0 where it is nothing (``FACT_SUMS``)."""
 
 CHART_VALUE: Final = "value"
 CHART_CENTRE: Final = "centre"
@@ -312,6 +314,9 @@ def _fact_fields() -> Iterator[str]:
 
 FACT_FIELDS: Final = frozenset(_fact_fields())
 """The additive record's columns and the instants of its maxima."""
+
+FACT_SUMS: Final[Mapping[str, Mapping[str, float]]] = {SUM + name: columns for name, columns in KEPT_WHOLE.items()}
+"""Beside a fact's columns in an InfluxDB, for boards: field -> column -> its share. No reader of ours sees them."""
 
 _REVISION_FIELDS = frozenset(
     {REVISION_SHIFT_START, REVISION_N, REVISION_AT, REVISION_CAUSE, REVISION_WHO}

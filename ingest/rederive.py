@@ -57,7 +57,8 @@ def rederive(
 ) -> Iterator[UnitDifferences]:
     """Derive [start, end) of these units again, unit by unit; the answer of each comes when it is stored.
 
-    Widened to whole quarter hours. Where nothing differs nothing is written, so that doing it twice changes nothing.
+    Widened to whole quarter hours. Facts are written again even where nothing differs, which changes nothing but what a
+    store keeps beside them; so doing it twice changes nothing.
     Intervals that an earlier rederivation left open are finished along with it. ``dry_run`` writes nothing and tells
     the same differences. ``publisher`` publishes what follows. Raises Backpressure or ServiceUnavailable: then what is
     left is still dirty.

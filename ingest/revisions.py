@@ -34,6 +34,11 @@ class Cause:
         """New samples change a shift without anybody's doing: a revision only when it was final."""
         return self.cause == LATE_DATA
 
+    @property
+    def is_rederivation(self) -> bool:
+        """Somebody asked for the past to be derived again."""
+        return self.cause == REDERIVE
+
 
 class Revisions:
     """The revisions of one change of one unit, which may come in several chunks.
@@ -60,6 +65,8 @@ class Revisions:
         self._now = now
         self.of_late_data = cause.is_late_data
         """Whether samples are the cause, and no person."""
+        self.of_rederivation = cause.is_rederivation
+        """Whether facts are to be written again even where they do not differ."""
         self.made: dict[tuple[Instant, str], Revision] = {}
         """The revisions so far, by shift."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Final, Generic, Protocol, TypeVar
 
-from historian.overwrite import changes, loss_changes
+from historian.overwrite import changes, loss_changes, rewritten
 from historian.schema import Grain
 from ingest.spans import Window
 from kpi.facts.rollup import (
@@ -60,12 +60,16 @@ class Rule(Generic[SliceT]):
 
     changes: Callable[[Iterable[SliceT], Iterable[SliceT]], list[SliceT]]
     """What to write over the first so that it reads as the second."""
+    written: Callable[[Iterable[SliceT], Iterable[SliceT]], list[SliceT]]
+    """That, and what is written again though it does not differ."""
     hours: Callable[[Iterable[SliceT]], list[SliceT]]
     shift: Callable[[ShiftWindow, Iterable[SliceT]], list[SliceT]]
 
 
-OF_FACTS: Final[Rule[Fact]] = Rule(changes, hour_facts, shift_facts)
-OF_LOSSES: Final[Rule[Loss]] = Rule(loss_changes, hour_losses, shift_losses)
+OF_FACTS: Final[Rule[Fact]] = Rule(changes, changes, hour_facts, shift_facts)
+OF_FACTS_AGAIN: Final[Rule[Fact]] = Rule(changes, rewritten, hour_facts, shift_facts)
+"""Of a rederivation: with the facts, what a store keeps beside them is made again."""
+OF_LOSSES: Final[Rule[Loss]] = Rule(loss_changes, loss_changes, hour_losses, shift_losses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class RollUp(Generic[SliceT]):
         self._fresh = fresh
         self._rule = rule
         self._whole = whole
-        self._minutes = rule.changes(stored(Grain.MINUTE, *window), fresh)
+        self._minutes = rule.written(stored(Grain.MINUTE, *window), fresh)
         self.changed_shifts: list[ShiftChange[SliceT]] = []
         """The shifts that change. After ``changes``."""
 
@@ -115,7 +119,7 @@ class RollUp(Generic[SliceT]):
         first = floor_to(min(changed), HOUR)
         last = floor_to(max(changed), HOUR) + HOUR
         hours = self._rule.hours(self._between(first, last))
-        yield Grain.HOUR, self._rule.changes(self._stored(Grain.HOUR, first, last), hours)
+        yield Grain.HOUR, self._rule.written(self._stored(Grain.HOUR, first, last), hours)
         yield Grain.SHIFT, list(self._shift_changes(first, last, hours))
 
     def unchanged_shifts(
@@ -149,9 +153,9 @@ class RollUp(Generic[SliceT]):
         renewed = [(shift, self._rule.shift(shift, self._parts(shift, around))) for shift in shifts]
         for shift, after in [*renewed, *self._orphans(stored, first, last)]:
             before = self._of_shift(shift, stored)
-            if changed := self._rule.changes(before, after):
+            if self._rule.changes(before, after):
                 self.changed_shifts.append(ShiftChange(shift, before, after))
-                yield from changed
+            yield from self._rule.written(before, after)
 
     def _renewed(self, first: Instant, last: Instant) -> Sequence[ShiftWindow]:
         """The shifts over the changed hours, and those that lost minutes because they end sooner than they did."""

@@ -26,7 +26,7 @@ from historian.records import (
 from historian.schema import LOSSES_OF, Grain, Measurement
 from ingest.point_tail import PointTail
 from ingest.revisions import Revisions
-from ingest.roll_up import OF_FACTS, OF_LOSSES, RollUp, shifts_of
+from ingest.roll_up import OF_FACTS, OF_FACTS_AGAIN, OF_LOSSES, RollUp, shifts_of
 from ingest.sample_tail import SampleTail
 from ingest.spans import Window, hull
 from ingest.statement_book import StatementBook
@@ -143,7 +143,8 @@ class UnitDerivation:
         whole = not revisions.of_late_data
         lost = RollUp(self.unit, self._shifts, self._losses, window, derived.losses, OF_LOSSES, whole=whole)
         losses = dict(lost.changes())
-        roll = RollUp(self.unit, self._shifts, self.facts, window, derived.facts, OF_FACTS)
+        rule = OF_FACTS_AGAIN if revisions.of_rederivation else OF_FACTS
+        roll = RollUp(self.unit, self._shifts, self.facts, window, derived.facts, rule, whole=revisions.of_rederivation)
         points = [stop_point(self._enterprise, stop) for stop in stops]
         # the coarse ones first: after a kill between two writes, a changed minute leads to them again
         for grain in reversed(losses):

@@ -8,7 +8,6 @@ from typing import Final
 from historian.records import Revision
 from kpi.evaluation.definitions import KPIS, Given, KpiDefinition
 from kpi.evaluation.evaluate import evaluate
-from kpi.evaluation.formulas import SUMS
 from kpi_api.answers import KpiItem, StateInterval
 from kpi_api.changes import Standing
 from kpi_api.places import Place
@@ -18,6 +17,7 @@ from kpi_api.store import Store
 from kpi_api.timelines import LONGEST
 from kpi_api.windows import Window, snapped
 from shopfloor.additive import COLUMNS
+from shopfloor.elements import SUMS
 from shopfloor.instant import Instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import NoOrder, Staffed, UnscheduledRun, WorkUnit

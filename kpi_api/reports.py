@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from kpi.evaluation.evaluate import evaluate, evaluate_columns
 from kpi.evaluation.flags import FLAGS, conditions
-from kpi.evaluation.formulas import APPARENT, SUMS
+from kpi.evaluation.formulas import APPARENT
 from kpi_api.merged import Merged, Numbers
 from kpi_api.rollups import PIECES
 from kpi_api.row_view import RowView
 from shopfloor.additive import Elements
+from shopfloor.elements import SUMS
 from shopfloor.plant import QuantityUnit
 
 _FLAG_NAMES: Final = tuple(FLAGS)

@@ -187,6 +187,8 @@ def _scores(plant: Plant, end: Instant) -> Iterator[Point]:
                         guideline=guideline,
                         metric=f"metric-{metric}",
                         time=time,
+                        start=time,
+                        until=time + 24 * HOUR,
                         value=0.6,
                         score=2.4,
                         level=2,

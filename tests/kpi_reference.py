@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from kpi.evaluation.definitions import KPIS, NOT_COMPUTED, Given, KpiDefinition
 from kpi.evaluation.flags import FLAGS
-from kpi.evaluation.formulas import APPARENT, SUMS
+from kpi.evaluation.formulas import APPARENT
 from kpi.evaluation.losses import CATEGORY_NAMES
 from shopfloor.additive import COLUMNS
+from shopfloor.elements import SUMS
 from shopfloor.machine_state import TimeCategory
 
 HEAD = """\

@@ -14,8 +14,9 @@ from kpi.case.values import block
 from kpi.evaluation.definitions import KPIS
 from kpi.evaluation.evaluate import quotients, with_sums
 from kpi.evaluation.flags import record_flags, run_time_missing
-from kpi.evaluation.formulas import APPARENT, FORMULAS, RATED, SUMS
+from kpi.evaluation.formulas import APPARENT, FORMULAS, RATED
 from kpi.refusal import BadInput
+from shopfloor.elements import SUMS
 
 BLOCKS: Final = ("elements", "measurements", "steps", "tariff", "baseline", "bar")
 ABOUT: Final = ("name", "source", "notes")

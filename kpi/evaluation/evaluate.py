@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpi.evaluation.flags import record_flags, run_time_missing
-from kpi.evaluation.formulas import APPARENT, COUNTED, FORMULAS, PERFORMANCE_LOSSES, RATED, SUMS, Formula
+from kpi.evaluation.formulas import APPARENT, COUNTED, FORMULAS, RATED, Formula
 from shopfloor.additive import Elements
+from shopfloor.elements import PERFORMANCE_LOSSES, SUMS
 from shopfloor.instant import Instant
 from shopfloor.plant import QuantityUnit
 
@@ -102,7 +103,7 @@ def evaluate_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
 
 
 def with_sums(elements: Mapping[str, float], given: Mapping[str, float] | None = None) -> Elements:
-    """The record with every element of ``kpi.evaluation.formulas.SUMS``; those in ``given`` are taken from there."""
+    """The record with every element of ``shopfloor.elements.SUMS``; those in ``given`` are taken from there."""
     whole = dict(elements)
     get = whole.get
     for name, total in SUMS.items():

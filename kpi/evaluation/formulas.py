@@ -1,4 +1,4 @@
-"""The one table of formulas: which sums an additive record gives, and which quotient each KPI is. Facts to KPIs.
+"""The one table of formulas: which quotient of the record's columns and elements each KPI is. Facts to KPIs.
 
 A formula is a product of elements over a product of elements. The same table is evaluated on one record (floats), on
 many (arrays), and printed in the reference, so that what is written is what is computed.
@@ -9,25 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shopfloor.additive import COLUMNS
-from shopfloor.machine_state import OUTSIDE_PBT, TimeCategory
-
-PERFORMANCE_LOSSES: Final = frozenset({TimeCategory.MICRO_STOP})
-"""Counted as production time: they lower effectiveness, not availability."""
-
-WAITING: Final = (TimeCategory.STARVED, TimeCategory.BLOCKED)
-"""Waiting for others: delay (ADET), never a failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """An element that is a sum of columns, less some."""
-
-    plus: tuple[str, ...]
-    meaning: str
-    minus: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return " - ".join((" + ".join(self.plus), *self.minus))
+from shopfloor.elements import SUMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +34,6 @@ class Formula:
             return over
         return f"{over} / {self.under[0]}" if len(self.under) == 1 else f"{over} / ({' * '.join(self.under)})"
 
-
-def _seconds(*categories: TimeCategory) -> tuple[str, ...]:
-    return tuple(f"{category}_s" for category in categories)
-
-
-SUMS: Final[Mapping[str, Sum]] = {
-    "calendar_s": Sum(_seconds(*TimeCategory), "all time of the window"),
-    "planned_busy_s": Sum(
-        _seconds(*(category for category in TimeCategory if category not in OUTSIDE_PBT)),
-        "planned busy time PBT: all time but planned stops and time not scheduled",
-    ),
-    "known_busy_s": Sum(("planned_busy_s",), "the part of PBT of which a good value tells", minus=("unknown_s",)),
-    "production_s": Sum(
-        _seconds(TimeCategory.RUNNING, *PERFORMANCE_LOSSES), "actual production time APT: running, micro-stops in it"
-    ),
-    "delay_s": Sum(
-        _seconds(*WAITING, TimeCategory.UNPLANNED_STOP), "actual unit delay time ADET: waiting and unplanned stops"
-    ),
-    "processing_s": Sum(("production_s", "setup_s"), "actual unit processing time AUPT"),
-    "busy_s": Sum(("processing_s", "delay_s"), "actual unit busy time AUBT"),
-    "executing_s": Sum(("production_s", "delay_s"), "APT + ADET"),
-    "up_s": Sum(
-        ("known_busy_s",), "known busy time in which the unit was not down after a failure", minus=("repair_s",)
-    ),
-    "up_and_repair_s": Sum(("processing_s", "repair_s"), "operating time and the time down after failures"),
-    "best_run_s": Sum(("good_run_s", "unknown_s"), "good run time if all unknown time had been at its best"),
-    "speed_loss_s": Sum(
-        ("production_s",), "running slower than planned (negative: faster)", minus=("micro_stop_s", "planned_run_s")
-    ),
-    "maintenance_s": Sum(("corrective_s", "preventive_s"), "maintenance time CMT + PMT"),
-    "metered_kwh": Sum(("peak_kwh", "off_peak_kwh"), "active energy that has a price"),
-}
-"""Element -> what it is, in the order of computation: a sum may use those above it."""
 
 APPARENT: Final = "apparent_kvah"
 """The one element that is no sum: sqrt(energy_kwh^2 + reactive_kvarh^2)."""

@@ -84,7 +84,7 @@ def test_nothing_is_written_when_nothing_changes() -> None:
     assert changes([], [Fact("s/a/l/u", 0, "pagi", "none", {"good": 0.0})]) == []
 
 
-def test_only_what_differs_is_written_and_what_vanished_becomes_zero() -> None:
+def test_a_fact_that_differs_is_written_whole_and_what_vanished_becomes_zero() -> None:
     stored = [
         Fact(
             "s/a/l/u", 0, "pagi", "none", {"good": 1.0, "running_s": 60.0, "power_max_kw": 5.0, "power_max_kw_at": 9.0}
@@ -93,7 +93,9 @@ def test_only_what_differs_is_written_and_what_vanished_becomes_zero() -> None:
     ]
     derived = [Fact("s/a/l/u", 0, "pagi", "none", {"good": 3.0, "running_s": 60.0})]
     assert changes(stored, derived) == [
-        Fact("s/a/l/u", 0, "pagi", "none", {"good": 3.0, "power_max_kw": 0.0, "power_max_kw_at": 0.0}),
+        Fact(
+            "s/a/l/u", 0, "pagi", "none", {"good": 3.0, "running_s": 60.0, "power_max_kw": 0.0, "power_max_kw_at": 0.0}
+        ),
         Fact("s/a/l/u", 0, "pagi", "brake-disc", {"good": 0.0}),
     ]
 

@@ -1,7 +1,8 @@
 from kpi.evaluation.definitions import KPIS, NOT_COMPUTED, Confidence, Given
 from kpi.evaluation.evaluate import evaluate
-from kpi.evaluation.formulas import FORMULAS, SUMS
+from kpi.evaluation.formulas import FORMULAS
 from shopfloor.additive import COLUMNS
+from shopfloor.elements import SUMS
 
 
 def test_every_kpi_of_a_record_has_a_definition_and_every_definition_its_formula() -> None:
