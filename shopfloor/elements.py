@@ -80,6 +80,7 @@ NUMERATORS: Final = (
     "planned_run_s",
     "good_run_s",
     "repair_s",
+    "good",
     "scrap",
     "rework",
     "first_pass_good",

@@ -8,7 +8,8 @@ from dashboards import queries, variables
 from dashboards.queries import LEVELS, Slice
 from historian.connect import connect
 from historian.lookups import lookup_points
-from historian.records import fact_point
+from historian.overwrite import changes
+from historian.records import fact_point, facts_of, unit_query
 from historian.schema import Grain
 from kpi.evaluation.evaluate import evaluate
 from kpi.evaluation.formulas import FORMULAS
@@ -64,6 +65,26 @@ def test_a_kpi_on_a_board_is_the_kpi_of_the_api(influx):
             assert found.get(unit) == (None if expected is None else pytest.approx(expected, rel=1e-9)), (kpi, unit)
             compared += expected is not None
     assert compared > 100
+
+
+def test_what_boards_divide_follows_a_fact_that_changes_and_nobody_else_reads_it(influx):
+    url, path = fresh_database(influx.address), UNITS[0]
+    store = connect(url, {})
+    early = Fact(path, START, "pagi", "none", {"running_s": 1800.0, "unknown_s": 1800.0, "good_run_s": 900.0})
+    late = Fact(path, START, "pagi", "none", {"running_s": 3600.0})
+    told = []
+    for stored, derived in (([], [early]), ([early], [late])):
+        points = [fact_point("logam-jaya", Grain.HOUR, fact) for fact in changes(stored, derived)]
+        assert len(store.write(points).accepted) == 1
+        assert facts_of(store.read(unit_query(Grain.HOUR, "logam-jaya", path))) == derived
+        for kpi in ("coverage", "oee_index"):
+            told.append(
+                ask(url, queries.kpi(kpi, Slice(by=LEVELS)), Grain.HOUR, START, START + HOUR)[0]["values"][0][1]
+            )
+    columns = store.facts(Grain.HOUR, {}, None, None)
+    store.close()
+    assert told == [0.5, 0.5, 1.0, 0.0]
+    assert not [name for name in columns.values if name.startswith("sum_")]
 
 
 def test_an_hour_that_nobody_planned_is_empty_and_not_zero(influx):

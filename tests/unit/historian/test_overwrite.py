@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from historian import records
 from historian.embedded import EmbeddedHistorian
 from historian.historian import Historian
-from historian.overwrite import changes, loss_changes, stop_changes
+from historian.overwrite import changes, loss_changes, rewritten, stop_changes
 from historian.point import Point, Query
 from historian.schema import Grain
 from shopfloor.additive import at_column
@@ -98,6 +99,14 @@ def test_a_fact_that_differs_is_written_whole_and_what_vanished_becomes_zero() -
         ),
         Fact("s/a/l/u", 0, "pagi", "brake-disc", {"good": 0.0}),
     ]
+
+
+def test_a_rederivation_writes_what_did_not_change_again_and_empties_what_vanished() -> None:
+    same = Fact("s/a/l/u", 0, "pagi", "none", {"good": 1.0})
+    gone = Fact("s/a/l/u", 0, "pagi", "brake-disc", {"good": 2.0})
+    still = Fact("s/a/l/u", 0, "sore", "none", {"good": 0.0})
+    assert rewritten([same, gone], [same, still]) == [same, replace(gone, elements={"good": 0.0})]
+    assert rewritten([], [same]) == [same]
 
 
 LOSS_LISTS = st.lists(
