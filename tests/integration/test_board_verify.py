@@ -22,7 +22,7 @@ from dashboards.kpi_values import compare
 from dashboards.published_queries import SITE_KPIS
 from dashboards.render import Setting, render
 from dashboards.text import words
-from dashboards.verify import Rendered, Report, panels_of, verify
+from dashboards.verify import Rendered, Report, verify
 from dashboards.verify_alerts import ALERTS, RenderedRule, verify_rules
 from historian.influx_access import InfluxAccess
 from historian.influx_http import InfluxServer
@@ -69,12 +69,15 @@ async def test_every_query_answers_and_every_kpi_is_the_apis(
 
 
 def broken(day: BoardData, old: str, new: str) -> Rendered:
-    """The first board with another query on its first panel."""
-    first = rendered(day.plant, "en")[0]
-    document = copy.deepcopy(dict(first.document))
-    target = panels_of(document)[0]["targets"][0]
-    target["query"] = target["query"].replace(old, new)
-    return Rendered(first.board, document)
+    """The first board that has it, with another query on its first panel that has it and may not be empty."""
+    for whole in rendered(day.plant, "en"):
+        found = Rendered(whole.board, copy.deepcopy(dict(whole.document)))
+        for panel, document in found.panels():
+            for target in document["targets"]:
+                if old in target["query"] and panel.empty is None:
+                    target["query"] = target["query"].replace(old, new)
+                    return found
+    raise AssertionError(f"no board asks {old}")
 
 
 @pytest.mark.parametrize(
