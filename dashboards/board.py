@@ -97,6 +97,7 @@ class Panel:
     transformations: tuple[Options, ...] = ()
     min_interval: str | None = None
     links: tuple["Link", ...] = ()
+    """Where a click on a value leads."""
     empty: str | None = None
     """Text id that says when this panel is rightly empty; without it an empty answer is a defect."""
 
@@ -114,7 +115,9 @@ class Variable:
     """A choice at the head of the board, filled by a query, or hidden."""
 
     name: str
-    query: str
+    query: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    """Instead of a query: (text id, value), the first one chosen at first."""
     multi: bool = False
     all: bool = True
     hidden: bool = False

@@ -13,7 +13,7 @@ from dashboards.names import name_problems
 from dashboards.queries import NEWEST, WINDOW, ZONE
 from dashboards.render import SOURCE_VARIABLE
 from dashboards.text import LANGUAGES, words
-from historian.schema import COVERAGE
+from historian.schema import COVERAGE, Measurement
 from kpi.evaluation.formulas import RATED
 
 Json = Mapping[str, Any]
@@ -23,6 +23,8 @@ _WORDLESS: Final = frozenset({"row"})
 """Kinds of panels that hold no answer and need neither unit nor description."""
 _ENDS: Final = WINDOW.split(" AND ")
 """Both ends of the range; the first may be moved back, as to the start of a month."""
+_LOOKUP = re.compile(rf'SELECT [^()]*\([^()]*\) AS "\w+" FROM "{Measurement.SITES}" WHERE [^()]*(?:\([^()]*\))?[^()]*')
+"""What holds at any time and has none of its own."""
 _BUCKETS = re.compile(r"GROUP BY time\(", re.IGNORECASE)
 _FILLS = re.compile(r"\bfill\(", re.IGNORECASE)
 _ZONES = re.compile(r"\btz\('[^']*'\)", re.IGNORECASE)
@@ -84,7 +86,8 @@ def _query(target: Json, sites: Collection[str]) -> Iterator[str]:
     query: str = target["query"]
     yield from _source(target)
     yield from _literals(query, sites)
-    if not all(end in query for end in _ENDS) and NEWEST not in query and "$timeFilter" not in query:
+    windowed = all(end in query for end in _ENDS) or NEWEST in query or "$timeFilter" in query
+    if not windowed and not _LOOKUP.fullmatch(query):
         yield f"no window; write {WINDOW}"
     if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):
         yield "GROUP BY time without fill(): say what an empty stretch is"

@@ -8,6 +8,7 @@ from dashboards.board import Kind, Link, Override, Panel, Shape, Step, Target
 from dashboards.queries import CHOICES, LEVELS
 from dashboards.theme import plain
 from historian.influx_names import MARKER
+from historian.schema import CURRENT
 
 _LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend": True}
 _NO_LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend": False}
@@ -172,22 +173,27 @@ def unit_table(text: str, *targets: Target, order: Sequence[str], **more: Any) -
         "options": {"exclude": {"names": ["Time"]}},
         "filter": {"id": "byRefId", "options": "/^[B-Z]$/"},
     }
-    arranged = {
-        "id": "organize",
-        "options": {
-            "indexByName": {name: at for at, name in enumerate(order)},
-            "excludeByName": {name: True for name in (MARKER, *LEVELS) if name not in order},
-            "renameByName": {},
-        },
-    }
+    hidden = [name for name in (MARKER, CURRENT, *LEVELS) if name not in order]
     calculated = tuple(more.pop("calculated", ()))
     return table(
         text,
         "text",
         *targets,
-        transformations=(timeless, {"id": "merge", "options": {}}, *calculated, arranged),
+        transformations=(timeless, {"id": "merge", "options": {}}, *arranged(order, hidden, *calculated)),
         **more,
     )
+
+
+def arranged(
+    order: Sequence[str], hidden: Sequence[str], *calculated: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], ...]:
+    """Transformations that add what is calculated, put columns in order and hide some."""
+    columns_ = {
+        "indexByName": {name: at for at, name in enumerate(order)},
+        "excludeByName": dict.fromkeys(hidden, True),
+        "renameByName": {},
+    }
+    return *calculated, {"id": "organize", "options": columns_}
 
 
 def difference(left: str, right: str, name: str) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ serial line's output is not the sum of its steps. Every query asks for rows that
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from dashboards.queries import LEVELS, WINDOW, Slice, choice
@@ -83,6 +84,8 @@ LINE_KPIS: Final = Slice(
     prefix=schema.SUM,
 )
 """The merged records of the chosen lines' production days."""
+LINE_COVERAGE: Final = replace(LINE_KPIS, every="1d", fill="null", prefix="")
+"""Those lines' days one by one, with the fields of their rows; a day without one is a gap."""
 MEASURED: Final = f"{identifier(schema.CHARACTERISTIC)} =~ /^${{characteristic:regex}}$/"
 """The condition that a point is of one of the characteristics chosen on the board."""
 CHART_LINES: Final[Mapping[str, str]] = {

@@ -237,6 +237,15 @@ def published(field: str, of: Slice) -> str:
     )
 
 
+def newest_published(fields: Iterable[str], of: Slice) -> str:
+    """The published row of each group's newest period that holds; what is undefined there is absent."""
+    more = "".join(f", {identifier(field)}" for field in fields)
+    return (
+        f"SELECT last({identifier(schema.CURRENT)}) AS {identifier(schema.CURRENT)}{more}"
+        f" FROM {_named(Measurement.KPI_PUBLISHED)} WHERE {of.condition} AND {CURRENT}{_by_tags(of)}"
+    )
+
+
 def share_of_losses(name: str, part: str, of: Slice) -> str:
     """The share of lost time that fulfils a further condition: a field ``name``, 0 where some is lost and none does."""
     seconds = f"sum({identifier(schema.LOST_SECONDS)})"

@@ -20,16 +20,6 @@ SOURCE_UID: Final = "shopfloor-influxdb"
 """The uid under which our provisioning makes the data source."""
 _SOURCE: Final = {"type": "influxdb", "uid": f"${{{SOURCE_VARIABLE}}}"}
 _TAG: Final = "shopfloor"
-_PANEL_LINK: Final = {
-    "type": "link",
-    "icon": "external link",
-    "tooltip": "",
-    "tags": [],
-    "asDropdown": False,
-    "includeVars": False,
-    "keepTime": False,
-}
-"""What Grafana's types want of a panel's link beside title and address, which says all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +103,30 @@ def _source_variable(words: Words) -> Json:
 
 
 def _variable(variable: Variable, words: Words) -> Json:
+    return _custom(variable, words) if variable.choices else _asked(variable, words)
+
+
+def _custom(variable: Variable, words: Words) -> Json:
+    """A choice of words that no query finds."""
+    options = [
+        {"text": words.must(text), "value": value, "selected": at == 0}
+        for at, (text, value) in enumerate(variable.choices)
+    ]
+    return {
+        "name": variable.name,
+        "type": "custom",
+        "label": words.must(f"variable.{variable.name}"),
+        "query": ", ".join(f"{option['text']} : {option['value']}" for option in options),
+        "hide": 0,
+        "multi": False,
+        "includeAll": False,
+        "options": options,
+        "current": options[0],
+        "skipUrlSync": False,
+    }
+
+
+def _asked(variable: Variable, words: Words) -> Json:
     everything = {"text": [words.must("variable.all")], "value": ["$__all"], "selected": True}
     fallback = {"text": variable.fallback, "value": variable.fallback, "selected": True}
     return {
@@ -183,7 +197,7 @@ def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
         },
         "options": _translated(options, words),
         "transformations": [_translated(step, words) for step in panel.transformations],
-        "links": [_PANEL_LINK | _panel_link(link, words) for link in panel.links],
+        "links": [],
         **({"interval": panel.min_interval} if panel.min_interval else {}),
     }
 
@@ -208,6 +222,7 @@ def _defaults(panel: Panel, words: Words) -> Json:
         "custom": custom,
         "mappings": [_translated(mapping, words) for mapping in panel.mappings],
         "noValue": words.must("no_data"),
+        **({"links": [_panel_link(link, words) for link in panel.links]} if panel.links else {}),
         "thresholds": {"mode": "absolute", "steps": _steps(panel.steps or (Step(None, "green"),))},
         **({} if panel.decimals is None else {"decimals": panel.decimals}),
         **({} if panel.low is None else {"min": panel.low}),

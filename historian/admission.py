@@ -5,6 +5,7 @@ Stands at the arrow into the store of registers -> samples -> messages -> points
 
 import math
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 
@@ -16,7 +17,7 @@ LAST_INSTANT: Final = (2**63 - 1) // 1_000_000
 MAX_TEXT: Final = 16_384
 """Characters of a text field or tag value."""
 
-_FLOAT: Final = frozenset({float})
+_NUMBERS: Final = frozenset({float, int})
 _BEFORE_A_SIGN = re.compile(r"\\[,= ]")
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -62,10 +63,8 @@ def fields_fault(point: Point) -> str | None:
         return f"time {time!r} is not a millisecond between 1970 and 2262"
     if not fields:
         return "no fields"
-    if _are_numbers(point.measurement, tuple(fields)):  # the usual case, at once: a sum is finite if all are
-        values = fields.values()
-        if _FLOAT.issuperset(map(type, values)) and math.isfinite(sum(values)):  # type: ignore[arg-type]
-            return None
+    if _are_numbers(point.measurement, tuple(fields)) and _are_plain(fields.values()):
+        return None
     for name, value in point.fields.items():
         text = _is_text_field(point.measurement, name)
         if type(value) is float and text is False and math.isfinite(value):
@@ -73,6 +72,13 @@ def fields_fault(point: Point) -> str | None:
         if reason := _field_fault(name, value, text):
             return reason
     return None
+
+
+def _are_plain(values: Collection[Number | str]) -> bool:
+    """The usual case, told at once: numbers of which none is beyond 2^53; a sum is finite if all of it are."""
+    if not _NUMBERS.issuperset(map(type, values)):
+        return False
+    return math.isfinite(sum(values)) and min(values) >= -EXACT and max(values) <= EXACT  # type: ignore[arg-type, operator]
 
 
 @lru_cache(maxsize=8_192)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from shopfloor.instant import Instant
 
 Number = float
@@ -12,8 +14,7 @@ EXACT: Final = 2**53
 """Integers up to this magnitude are exact as floats; beyond it they are refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(msgspec.Struct, frozen=True, gc=False):
     """One moment of one series. (measurement, tags, time) is its identity; points of equal identity merge fields.
 
     Mappings of points that were read may be shared between points: treat them as read-only.

@@ -7,7 +7,7 @@ a millisecond later, and the old one is marked as not current; the times of publ
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from historian import schema
@@ -17,6 +17,8 @@ from historian.series import SeriesKey, key_of
 from shopfloor.equipment import LEVELS
 from shopfloor.instant import MINUTE, Instant, floor_to
 
+Names = Mapping[str, str]
+"""Text by language, ``en`` and ``id``."""
 _NO_MORE: Final[Mapping[str, Number | str]] = {schema.CURRENT: 0.0}
 _AT_ITS_TIME: Final = frozenset({Measurement.CHART_POINTS})
 """Readings may be closer than a minute, and their points always have all fields."""
@@ -63,11 +65,13 @@ class Score:
     coverage: float | None = None
     """Of a metric: known share of planned busy time; of a group and of the whole: share of the weights told."""
     group: str = ""
+    name: Names = field(default_factory=dict)
+    """Of the metric, the group, or the guideline."""
+    group_name: Names = field(default_factory=dict)
+    level_name: Names = field(default_factory=dict)
     unit: str = ""
-    missing: str = ""
+    missing: Names = field(default_factory=dict)
     """What is missing to compute it."""
-    missing_id: str = ""
-    """The same in Indonesian."""
     provenance: str = ""
     confidence: str = ""
     thresholds: str = ""
@@ -124,12 +128,17 @@ def score_point(enterprise: str, score: Score) -> Point:
     texts = {
         schema.SCORE_GROUP: score.group,
         schema.SCORE_UNIT: score.unit,
-        schema.SCORE_MISSING: score.missing,
-        schema.SCORE_MISSING_ID: score.missing_id,
         schema.SCORE_PROVENANCE: score.provenance,
         schema.SCORE_CONFIDENCE: score.confidence,
         schema.SCORE_THRESHOLDS: score.thresholds,
     }
+    for name, words in (
+        (schema.SCORE_NAME, score.name),
+        (schema.SCORE_GROUP_NAME, score.group_name),
+        (schema.SCORE_LEVEL_NAME, score.level_name),
+        (schema.SCORE_MISSING, score.missing),
+    ):
+        texts |= {name: words.get("en", ""), schema.SCORE_IN_INDONESIAN[name]: words.get("id", "")}
     return published_point(Measurement.SCORECARDS, tags, score.time, numbers, texts)
 
 
@@ -142,6 +151,10 @@ def point_score(point: Point) -> Score:
 
     def text(field: str) -> str:
         return str(point.fields.get(field, ""))
+
+    def words(field: str) -> Names:
+        found = {"en": text(field), "id": text(schema.SCORE_IN_INDONESIAN[field])}
+        return {language: each for language, each in found.items() if each}
 
     return Score(
         site=point.tags["site"],
@@ -160,8 +173,10 @@ def point_score(point: Point) -> Score:
         coverage=number(schema.COVERAGE),
         group=text(schema.SCORE_GROUP),
         unit=text(schema.SCORE_UNIT),
-        missing=text(schema.SCORE_MISSING),
-        missing_id=text(schema.SCORE_MISSING_ID),
+        name=words(schema.SCORE_NAME),
+        group_name=words(schema.SCORE_GROUP_NAME),
+        level_name=words(schema.SCORE_LEVEL_NAME),
+        missing=words(schema.SCORE_MISSING),
         provenance=text(schema.SCORE_PROVENANCE),
         confidence=text(schema.SCORE_CONFIDENCE),
         thresholds=text(schema.SCORE_THRESHOLDS),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from historian import schema
-from historian.point import EXACT, Number, Point, Query
+from historian.point import Number, Point, Query
 from historian.schema import Grain, Measurement, Origin
 from shopfloor.additive import COLUMNS, Elements, Merge, at_column
 from shopfloor.equipment import EquipmentPath
@@ -99,9 +99,9 @@ def latest_query(measurement: str, enterprise: str, unit: str, before: Instant |
 
 def sample_point(enterprise: str, sample: Sample) -> Point:
     """A sample as a point. An integer beyond 2^53 stays one, for the store to reject."""
-    fields = _exact(sample.values) or {tag: _stored(value) for tag, value in sample.values.items()}
+    fields: Mapping[str, Number | str] = sample.values
     if sample.status:
-        fields[schema.STATUS] = _status_text(sample.status)
+        fields = {**fields, schema.STATUS: _status_text(sample.status)}
     return Point(Measurement.SAMPLES, unit_tags(enterprise, sample.unit), sample.time, fields)
 
 
@@ -110,25 +110,6 @@ def point_sample(point: Point) -> Sample:
     values: dict[str, Value] = {tag: value for tag, value in point.fields.items() if tag != schema.STATUS}
     status = status_of(str(point.fields.get(schema.STATUS, "")))
     return Sample(unit=unit_of(point.tags), time=point.time, values=values, status=status)
-
-
-_NUMBERS = frozenset({int, float})
-
-
-def _exact(values: Mapping[str, Value]) -> dict[str, Number | str] | None:
-    """All values as floats, at once; None unless they are numbers of which none loses anything."""
-    numbers = values.values()
-    if not values or not _NUMBERS.issuperset(map(type, numbers)):
-        return None
-    if min(numbers) < -EXACT or max(numbers) > EXACT:  # type: ignore[operator]
-        return None
-    return dict(zip(values, map(float, numbers), strict=True))
-
-
-def _stored(value: Value) -> Number | str:
-    if type(value) is int:
-        return float(value) if abs(value) <= EXACT else value
-    return value
 
 
 def _status_text(status: Mapping[str, Status]) -> str:

@@ -211,6 +211,10 @@ GRAIN_BUCKET: Final = "bucket_text"
 """Length of the stretches to show, as InfluxQL writes it."""
 SITE_TIMEZONE: Final = "timezone_text"
 """IANA zone."""
+SITE_ID: Final = "site_text"
+"""The site's id once more, as a field."""
+SITE_LETTER: Final = "letter_text"
+"""A letter that stands for the site where its name is not to be shown; not in the order of anything."""
 NOBODY: Final = "-"
 """Agent of what belongs to no agent of the plant; no agent can have this id."""
 
@@ -271,12 +275,24 @@ SCORE_ACHIEVEMENT: Final = "achievement"
 """Part of the way from baseline to target that is gone; not clipped."""
 SCORE_GROUP: Final = "group_text"
 """Id of the metric's group; empty text on rows of groups and of the whole."""
+SCORE_NAME: Final = "name_text"
+"""Name of the metric, group or guideline in English; ``SCORE_IN_INDONESIAN`` has each such field in Indonesian."""
+SCORE_GROUP_NAME: Final = "group_name_text"
+SCORE_LEVEL_NAME: Final = "level_name_text"
+"""Name of the level; empty text where there is none."""
 SCORE_UNIT: Final = "unit_text"
 """What ``value`` is measured in, ``ratio`` for a ratio; empty text where nothing gives a value."""
 SCORE_MISSING: Final = "missing_text"
 """What is missing to compute it; empty text when nothing is."""
 SCORE_MISSING_ID: Final = "missing_id_text"
 """The same in Indonesian."""
+SCORE_IN_INDONESIAN: Final[Mapping[str, str]] = {
+    SCORE_NAME: "name_id_text",
+    SCORE_GROUP_NAME: "group_name_id_text",
+    SCORE_LEVEL_NAME: "level_name_id_text",
+    SCORE_MISSING: SCORE_MISSING_ID,
+}
+"""Field in English -> the same in Indonesian."""
 SCORE_PROVENANCE: Final = "provenance_text"
 """Where the metric comes from: publication and section."""
 SCORE_CONFIDENCE: Final = "confidence_text"
@@ -425,7 +441,7 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
     Measurement.SCORECARDS: frozenset(
         {CURRENT, PERIOD_START, PERIOD_UNTIL, COVERAGE}
         | {SCORE_VALUE, SCORE, SCORE_LEVEL, SCORE_WEIGHT, SCORE_TARGET, SCORE_BASELINE, SCORE_ACHIEVEMENT}
-        | {SCORE_GROUP, SCORE_UNIT, SCORE_MISSING, SCORE_MISSING_ID}
+        | {SCORE_GROUP, SCORE_UNIT, *SCORE_IN_INDONESIAN, *SCORE_IN_INDONESIAN.values()}
         | {SCORE_PROVENANCE, SCORE_CONFIDENCE, SCORE_THRESHOLDS}
     ),
     Measurement.REVISIONS: _REVISION_FIELDS,
@@ -434,7 +450,7 @@ FIELDS: Final[Mapping[str, frozenset[str] | None]] = {
         | {field.name for field in fields(AgentLedger)}
     ),
     Measurement.GRAINS: frozenset({GRAIN_SOURCE, GRAIN_LOSSES, GRAIN_BUCKET}),
-    Measurement.SITES: frozenset({SITE_TIMEZONE}),
+    Measurement.SITES: frozenset({SITE_TIMEZONE, SITE_ID, SITE_LETTER}),
 }
 """Measurement -> its fields; None where any well-formed name is one."""
 

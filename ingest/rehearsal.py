@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from historian.admission import fault
 from historian.fact_columns import FactColumns
 from historian.historian import Historian
@@ -73,4 +75,4 @@ def _matches(point: Point, query: Query) -> bool:
 
 
 def _only(point: Point, fields: Sequence[str]) -> Point:
-    return replace(point, fields={name: point.fields[name] for name in fields if name in point.fields})
+    return structs.replace(point, fields={name: point.fields[name] for name in fields if name in point.fields})

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Final
 
 from historian.historian import Historian
@@ -82,21 +83,24 @@ class LossReader:
             raise too_many()
         return found
 
-    def explained(self, units: Sequence[WorkUnit], window: Window) -> tuple[float, float] | None:
-        """Seconds that machines stood with a stated reason, and in unplanned stops without one.
+    def explained(self, units: Sequence[WorkUnit], windows: Sequence[Window]) -> list[tuple[float, float] | None]:
+        """Seconds that machines stood with a stated reason, and in unplanned stops without one, in each window.
 
-        None where the window has too many minutes of losses to read.
+        None for a window that has too many minutes of losses to read. Windows follow each other.
         """
         machines = [unit for unit in units if unit.is_machine]
-        if not machines or _too_long(len(machines), window):
-            return None
-        with_reason = without = 0.0
-        for loss in self._stated(self._read(machines, window)):
-            if loss.reason:
-                with_reason += loss.seconds
+        sums = [[0.0, 0.0] for _ in windows]
+        readable = [bool(machines) and not _too_long(len(machines), window) for window in windows]
+        starts = [window.start for window in windows]
+        hull = Window(starts[0], windows[-1].end)
+        at_once = [hull] if not _too_long(len(machines), hull) else list(compress(windows, readable))
+        for loss in (loss for window in at_once if machines for loss in self._read(machines, window)):
+            mine = sums[bisect_right(starts, loss.time) - 1]
+            if loss.reason in self._plant.reasons:
+                mine[0] += loss.seconds
             elif loss.category == TimeCategory.UNPLANNED_STOP:
-                without += loss.seconds
-        return with_reason, without
+                mine[1] += loss.seconds
+        return [(told[0], told[1]) if known else None for told, known in zip(sums, readable, strict=True)]
 
     def _of_subject(self, items: Sequence[KpiItem], losses: Sequence[Loss]) -> list[LossAnswer]:
         starts = [item.start for item in items]

@@ -20,7 +20,7 @@ from kpi_api.places import places_over
 from kpi_api.quality import CharacteristicAnswer, characteristics_of
 from kpi_api.questions import By
 from kpi_api.rollups import run_time_changes, units_of
-from kpi_api.scorecards import ENTERPRISE, scorecards
+from kpi_api.scorecards import ENTERPRISE, scorecards_of
 from kpi_api.scores import scores
 from kpi_api.store import Store
 from kpi_api.windows import Window, months, slices
@@ -141,10 +141,10 @@ class Publications:
         wanted: list[Point] = []
         scopes: list[Query] = []
         for run in runs(days_of([first], start, min(end, until))):
-            for window in PeriodCutter(run, until, ()).asked(first).days.windows:
-                day = midnight(str(window.period), first.timezone)
-                found = scorecards(self._store, site, window.start, window.end)
-                wanted += [score_point(self._plant.enterprise, score) for card in found for score in scores(card, day)]
+            windows = PeriodCutter(run, until, ()).asked(first).days.windows
+            for card in scorecards_of(self._store, site, windows, self._plant.guidelines) if windows else ():
+                day = midnight(str(card.period), first.timezone)
+                wanted += [score_point(self._plant.enterprise, score) for score in scores(card, day)]
             tags = {"enterprise": self._plant.enterprise, "site": site}
             scopes.append(
                 Query(Measurement.SCORECARDS, tags, midnight(run[0], first.timezone), _after(run, first.timezone))

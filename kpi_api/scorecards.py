@@ -1,5 +1,6 @@
 """KPIs -> guidelines: the evidence of sites by the plant's guidelines, from the very items that the KPI API answers."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,14 @@ from kpi.guidelines.shown import SiteShown, UnitShown
 from kpi.plan import ENERGY
 from kpi_api.answers import KpiItem
 from kpi_api.energy import Performance, energy_of
+from kpi_api.grains import Cut, calendar_key, cut
+from kpi_api.kpi_items import Subject
 from kpi_api.places import Place, enterprise_of, site_of
 from kpi_api.questions import By, NotThere, nearest_word
+from kpi_api.records import Asked
+from kpi_api.rollups import run_time_changes
 from kpi_api.store import Store
-from kpi_api.windows import Window, snapped
+from kpi_api.windows import Window, snapped, split_at
 from shopfloor.guideline import Goal, Guideline
 from shopfloor.instant import Instant
 from shopfloor.plant import WorkUnit
@@ -41,6 +46,8 @@ class SiteScorecard:
     """Its id; ``-`` for the enterprise."""
     start: Instant
     end: Instant
+    period: str | None
+    """The production day that the window is, where it is one."""
     coverage: float | None
     """Known share of the planned busy time of the window: how much the figures rest on."""
     card: Scorecard
@@ -53,14 +60,22 @@ def scorecards(
     window = snapped(start, end)
     guidelines = guidelines_of(store, guideline)
     named = [each.id for each in store.plant.sites] if site in _EVERY else [site]
-    found: list[SiteScorecard] = []
-    for each in named:
-        place = place_named(store, each)
-        shown = shown_of(store, place, window)
-        for one in guidelines:
-            card = scorecard(one, shown, goals_of(store, each, one))
-            found.append(SiteScorecard(each, window.start, window.end, shown.coverage, card))
-    return found
+    return [card for each in named for card in scorecards_of(store, each, [window], guidelines)]
+
+
+def scorecards_of(
+    store: Store, site: str, windows: Sequence[Window], guidelines: Sequence[Guideline]
+) -> list[SiteScorecard]:
+    """One site, or the enterprise, in windows that follow each other, read at once; several have their ``period``."""
+    place = place_named(store, site)
+    goals = {guideline.id: goals_of(store, site, guideline) for guideline in guidelines}
+    return [
+        SiteScorecard(
+            site, window.start, window.end, window.period, shown.coverage, scorecard(each, shown, goals[each.id])
+        )
+        for window, shown in zip(windows, shown_in(store, place, windows), strict=True)
+        for each in guidelines
+    ]
 
 
 def guidelines_of(store: Store, guideline: str | None) -> Sequence[Guideline]:
@@ -89,19 +104,42 @@ def goals_of(store: Store, site: str, guideline: Guideline) -> dict[str, Goal]:
     return {} if found is None else dict(found.goals.get(guideline.id, {}))
 
 
-def shown_of(store: Store, place: Place, window: Window) -> SiteShown:
-    """What a place showed in a window."""
-    (whole,) = store.kpis.items([place], window, By.TOTAL)
-    items = {item.unit: item for item in store.kpis.items(place.units, window, By.TOTAL)}
-    stood = store.losses.explained(place.units, window)
-    performed = [done for unit in place.units if (done := _performance(store, unit, items[str(unit.path)]))]
+def shown_in(store: Store, place: Place, windows: Sequence[Window]) -> list[SiteShown]:
+    """What a place showed in each of some windows."""
+    asked = _asked(place, windows)
+    questions: list[tuple[Subject, Sequence[Asked]]] = [(place, asked), *((each.unit, [each]) for each in asked)]
+    items: dict[str, list[KpiItem]] = defaultdict(list)
+    for number, item in enumerate(store.kpis.of(questions)):
+        items["" if number < len(windows) else item.unit].append(item)
+    stood = store.losses.explained(place.units, windows)
+    return [
+        _shown(store, whole, [(unit, items[str(unit.path)][at]) for unit in place.units], stood[at])
+        for at, whole in enumerate(items[""])
+    ]
+
+
+def _asked(place: Place, windows: Sequence[Window]) -> list[Asked]:
+    """The question for each unit; units with one calendar share the work. Cut where a line's run time changes."""
+    parts, owners = split_at(windows, run_time_changes(place.lines))
+    whole, of_parts = tuple(windows), tuple(owners)
+    alike: dict[object, Cut] = {}
+    for unit in place.units:
+        if calendar_key(unit) not in alike:
+            alike[calendar_key(unit)] = cut(unit, parts)
+    return [Asked(unit, whole, alike[calendar_key(unit)], of_parts) for unit in place.units]
+
+
+def _shown(
+    store: Store, whole: KpiItem, units: Sequence[tuple[WorkUnit, KpiItem]], stood: tuple[float, float] | None
+) -> SiteShown:
+    performed = [done for unit, item in units if (done := _performance(store, unit, item))]
     return SiteShown(
-        elapsed_s=max(0, min(window.end, store.now()) - window.start) / 1000,
+        elapsed_s=max(0, min(whole.end, store.now()) - whole.start) / 1000,
         kpis=whole.kpis,
         elements=whole.elements,
         flags=whole.flags,
         coverage=whole.coverage,
-        units=[_unit_shown(store, unit, items[str(unit.path)]) for unit in place.units],
+        units=[_unit_shown(store, unit, item) for unit, item in units],
         explained_s=None if stood is None else stood[0],
         unexplained_s=None if stood is None else stood[1],
         actual_kwh=sum(done.actual_kwh for done in performed) if performed else None,

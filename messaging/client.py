@@ -9,7 +9,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
@@ -372,15 +372,13 @@ class MqttClient:
             log.error("messages arrive faster than they are read; some are dropped, to be sent again")
 
     def _ack_of(self, raw: Received) -> Callable[[], None]:
-        session, mid = self._session, raw.mid
+        return partial(self._ack, self._session, raw.mid)
 
-        def ack() -> None:
-            if self._session == session and mid:
-                self._unacked.append(mid)
-                if len(self._unacked) == 1:
-                    asyncio.get_running_loop().call_soon(self._send_acks)
-
-        return ack
+    def _ack(self, session: int, mid: int) -> None:
+        if self._session == session and mid:
+            self._unacked.append(mid)
+            if len(self._unacked) == 1:
+                asyncio.get_running_loop().call_soon(self._send_acks)
 
     def _send_acks(self) -> None:
         mids, self._unacked = self._unacked, []

@@ -1,7 +1,8 @@
 """One unit's poll cycle: all values of one instant, with quality."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from shopfloor.instant import Instant
 from shopfloor.quality import Status
@@ -10,8 +11,7 @@ Value = int | float | str
 """A number in the tag's unit, or text (tags that end in ``_text``)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All tags of one work unit at one source time (one timestamp per cycle).
 
     ``values`` holds the tags that have a value; ``status`` the tags that are not GOOD. A BAD tag is in ``status``
@@ -22,5 +22,5 @@ class Sample:
     """Path ``site/area/work_center/work_unit``."""
     time: Instant
     """Source time."""
-    values: Mapping[str, Value] = field(default_factory=dict)
-    status: Mapping[str, Status] = field(default_factory=dict)
+    values: Mapping[str, Value] = {}
+    status: Mapping[str, Status] = {}

@@ -54,9 +54,12 @@ class Reader:
         """The hidden variables by their own queries."""
         found = {}
         for variable in board.variables:
-            told = self.ask(variable.query, {})
+            if variable.choices:
+                found[variable.name] = self.chosen.get(variable.name, variable.choices[0][1])
+                continue
+            told = self.ask(variable.query, found)
             if variable.hidden:
-                found[variable.name] = told[0]["values"][0][1] if told else variable.fallback
+                found[variable.name] = str(told[0]["values"][0][1]) if told else variable.fallback
         return found
 
     def ask(self, query: str, hidden: Mapping[str, str]) -> list[Series]:

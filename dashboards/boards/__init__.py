@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dashboards.board import Board
-from dashboards.boards import energy, line, losses, machine, overview, pipeline, quality
+from dashboards.boards import cluster, energy, line, losses, machine, overview, pipeline, quality, scorecard
 from shopfloor.plant import Plant
 
 _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
@@ -14,6 +14,8 @@ _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
     machine.board,
     quality.board,
     energy.board,
+    scorecard.board,
+    cluster.board,
     pipeline.board,
 )
 

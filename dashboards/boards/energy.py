@@ -6,7 +6,7 @@ from typing import Any, Final
 from dashboards import panels, queries, targets, theme, variables
 from dashboards import published_queries as published
 from dashboards.board import Board, Override, Panel, Row, Shape, Target
-from dashboards.published_queries import SITE_ENERGY, SITE_KPIS, UNIT_ENERGY
+from dashboards.published_queries import LINE_COVERAGE, SITE_ENERGY, SITE_KPIS, UNIT_ENERGY
 from dashboards.queries import BUCKET, LEVELS, Slice
 from historian import schema
 from shopfloor.plant import Plant
@@ -183,7 +183,12 @@ def _units(plant: Plant) -> Panel:
             panels.named("demand_max_kw", title="energy.field.demand_max_kw", unit="kW"),
             *_kpi_columns(KPIS),
             *(panels.named(level, title=f"field.{level}") for level in ("site", "area", "work_center")),
-            panels.named("work_unit", title="field.work_unit", mappings=(theme.names_of(plant),)),
+            panels.named(
+                "work_unit",
+                title="field.work_unit",
+                mappings=(theme.names_of(plant),),
+                link=panels.of_row("machine"),
+            ),
         ),
         empty=_NO_METER,
     )
@@ -216,7 +221,13 @@ def _intensity(plant: Plant) -> tuple[Panel, ...]:
     return (
         course("per_good_course", "energy_kwh_per_good", "kWh/quantity", _NO_METER),
         course("per_ton_course", "sec_kwh_per_t", "kWh/t", "energy.needs_mass"),
-        course("coverage_course", "coverage", "ratio", _NO_METER),
+        panels.lines(
+            "energy.coverage_course",
+            "ratio",
+            Target(query=queries.greatest(schema.COVERAGE, LINE_COVERAGE), alias="$tag_work_center"),
+            width=8,
+            decimals=1,
+        ),
     )
 
 

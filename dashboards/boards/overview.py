@@ -1,9 +1,10 @@
 """Plant overview, for the wall: what runs, what stands and since when, how today compares with the target."""
 
+from dataclasses import replace
 from typing import Final
 
 from dashboards import panels, queries, states, targets, theme, variables
-from dashboards.board import Board, Panel, Row, Shape, Target
+from dashboards.board import Board, Override, Panel, Row, Shape, Target
 from dashboards.queries import LEVELS, NEWEST, Slice
 from historian import schema
 from historian.schema import Measurement
@@ -12,7 +13,10 @@ from shopfloor.plant import Plant
 _OEE: Final = theme.rising(0.5, 0.7)
 _TARGET: Final = f"{schema.TARGET}oee"
 _GAP: Final = "gap"
-_EACH: Final = Slice(by=LEVELS)
+_GOOD: Final = f"{schema.SUM}good"
+_PLACE: Final = ("site", "work_center", "work_unit")
+_TODAY: Final = ("oee_index", _TARGET, schema.COVERAGE, _GOOD, schema.PERIOD_UNTIL)
+"""What is published of the running production day."""
 
 
 def board(plant: Plant) -> Board:
@@ -32,19 +36,52 @@ def board(plant: Plant) -> Board:
 
 
 def _numbers(plant: Plant) -> tuple[Panel, ...]:
+    of_sites = _day(("site",), queries.same("area", schema.WHOLE), queries.other("site", schema.WHOLE))
+    names = (theme.names_of(plant),)
     newest = Target(query=queries.newest_sample(Slice(window=NEWEST)), shape=Shape.TABLE)
     return (
-        panels.gauge("overview.oee", "ratio", targets.kpi(plant, "oee_index"), steps=_OEE, decimals=1, height=8),
-        panels.stat(
-            "overview.coverage", "ratio", targets.kpi(plant, "coverage"), steps=theme.COVERAGE, decimals=1, height=8
-        ),
-        panels.stat(
-            "overview.newest",
-            "ago",
-            newest,
+        panels.table(
+            "overview.sites",
+            "text",
+            targets.rows(queries.newest_published(_TODAY, replace(of_sites, by=("site",)))),
+            transformations=panels.arranged(
+                ("site", "oee_index", _TARGET, _GAP, schema.COVERAGE, schema.PERIOD_UNTIL),
+                ("Time", schema.CURRENT, _GOOD),
+                panels.difference("oee_index", _TARGET, _GAP),
+            ),
+            width=9,
             height=8,
-            shown="/^Time$/",
+            overrides=(
+                panels.named("site", title="field.site", mappings=names),
+                *_today(),
+            ),
         ),
+        panels.stat("overview.newest", "ago", newest, width=3, height=8, shown="/^Time$/"),
+    )
+
+
+def _day(chosen: tuple[str, ...], *conditions: str) -> Slice:
+    """Published rows of whole production days."""
+    of_day = (queries.same(schema.SHIFT, schema.WHOLE), *conditions)
+    return Slice(window=NEWEST, source=Measurement.KPI_PUBLISHED, chosen=chosen, where=" AND ".join(of_day))
+
+
+def _today() -> tuple[Override, ...]:
+    """How the columns of ``_TODAY`` look."""
+    return (
+        panels.named("oee_index", title="kpi:oee_index", unit="ratio", decimals=1, steps=_OEE),
+        panels.named(_TARGET, title="overview.target", unit="ratio", decimals=0),
+        panels.named(
+            _GAP,
+            title="overview.gap",
+            unit="ratio",
+            decimals=1,
+            steps=theme.rising(-0.05, 0.0),
+            cell={"type": "color-text"},
+        ),
+        panels.named(schema.COVERAGE, title="kpi:coverage", unit="ratio", decimals=1, steps=theme.COVERAGE),
+        panels.named(_GOOD, title="overview.good", unit="quantity", decimals=0),
+        panels.named(schema.PERIOD_UNTIL, title="overview.until", unit="ago"),
     )
 
 
@@ -62,57 +99,25 @@ def _tiles(plant: Plant) -> Panel:
 
 
 def _units(plant: Plant) -> Panel:
-    target = queries.last(
-        _TARGET,
-        Slice(
-            window=NEWEST,
-            source=Measurement.KPI_PUBLISHED,
-            where=" AND ".join(
-                (
-                    queries.CURRENT,
-                    queries.same(schema.SHIFT, schema.WHOLE),
-                    queries.other("work_unit", schema.WHOLE),
-                )
-            ),
-            by=LEVELS,
-        ),
-    )
+    of_units = _day(("site", "work_center", "work_unit"), queries.other("work_unit", schema.WHOLE))
+    names = (theme.names_of(plant),)
     return panels.unit_table(
         "overview.units",
         states.newest(),
         *states.now(plant),
-        targets.kpi(plant, "oee_index", _EACH, alias="", shape=Shape.TABLE),
-        targets.rows(target),
-        targets.kpi(plant, "coverage", _EACH, alias="", shape=Shape.TABLE),
-        targets.total("good", _EACH, alias="", shape=Shape.TABLE),
+        targets.rows(queries.newest_published(_TODAY, replace(of_units, by=LEVELS))),
         calculated=(panels.difference("oee_index", _TARGET, _GAP),),
-        order=(
-            "site",
-            "work_center",
-            "work_unit",
-            states.STATE,
-            "Time",
-            "oee_index",
-            _TARGET,
-            _GAP,
-            "coverage",
-            "good",
-        ),
+        order=(*_PLACE, states.STATE, "Time", "oee_index", _TARGET, _GAP, schema.COVERAGE, _GOOD, schema.PERIOD_UNTIL),
         height=14,
         overrides=(
-            panels.named("site", title="field.site", mappings=(theme.names_of(plant),)),
+            panels.named("site", title="field.site", mappings=names),
             panels.named(
                 "work_center",
                 title="field.work_center",
-                mappings=(theme.names_of(plant),),
+                mappings=names,
                 link=panels.of_row("line", "site", "work_center"),
             ),
-            panels.named(
-                "work_unit",
-                title="field.work_unit",
-                mappings=(theme.names_of(plant),),
-                link=panels.of_row("machine"),
-            ),
+            panels.named("work_unit", title="field.work_unit", mappings=names, link=panels.of_row("machine")),
             panels.named(
                 states.STATE,
                 title="state.now",
@@ -120,18 +125,7 @@ def _units(plant: Plant) -> Panel:
                 cell={"type": "color-background", "mode": "basic"},
             ),
             panels.named("Time", title="state.age", unit="ago"),
-            panels.named("oee_index", title="kpi:oee_index", unit="ratio", decimals=1, steps=_OEE),
-            panels.named(_TARGET, title="overview.target", unit="ratio", decimals=0),
-            panels.named(
-                _GAP,
-                title="overview.gap",
-                unit="ratio",
-                decimals=1,
-                steps=theme.rising(-0.05, 0.0),
-                cell={"type": "color-text"},
-            ),
-            panels.named("coverage", title="kpi:coverage", unit="ratio", decimals=1, steps=theme.COVERAGE),
-            panels.named("good", title="overview.good", unit="quantity", decimals=0),
+            *_today(),
         ),
     )
 

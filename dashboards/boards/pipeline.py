@@ -220,7 +220,12 @@ def _units(plant: Plant) -> Panel:
             panels.named("Time", title="pipeline.newest", unit="ago"),
             panels.named("fields", title="pipeline.fields"),
             *(panels.named(level, title=f"field.{level}") for level in ("site", "area", "work_center")),
-            panels.named("work_unit", title="field.work_unit", mappings=(theme.names_of(plant),)),
+            panels.named(
+                "work_unit",
+                title="field.work_unit",
+                mappings=(theme.names_of(plant),),
+                link=panels.of_row("machine"),
+            ),
         ),
     )
 

@@ -6,7 +6,7 @@ from typing import Final
 from dashboards import panels, queries, targets, theme, variables
 from dashboards import published_queries as published
 from dashboards.board import Board, Override, Panel, Row, Shape, Step, Target, Variable
-from dashboards.published_queries import LINE_KPIS
+from dashboards.published_queries import LINE_COVERAGE, LINE_KPIS
 from dashboards.queries import BUCKET, LEVELS, Slice, choice
 from historian import schema
 from historian.influxql import identifier
@@ -158,8 +158,14 @@ def _units(plant: Plant) -> Panel:
 
 def _places(plant: Plant) -> tuple[Override, ...]:
     names = theme.names_of(plant)
+    links = {"work_center": panels.of_row("line", "site", "work_center"), "work_unit": panels.of_row("machine")}
     return tuple(
-        panels.named(level, title=f"field.{level}", mappings=(names,))
+        panels.named(
+            level,
+            title=f"field.{level}",
+            mappings=(names,),
+            **({"link": links[level]} if level in links else {}),
+        )
         for level in ("site", "area", "work_center", "work_unit")
     )
 
@@ -186,7 +192,12 @@ def _courses(plant: Plant) -> tuple[Panel, ...]:
         course("scrap_ratio"),
         course("first_pass_yield"),
         course("quality_ratio_pieces"),
-        course("coverage"),
+        panels.lines(
+            "quality.coverage",
+            "ratio",
+            Target(query=queries.greatest(schema.COVERAGE, LINE_COVERAGE), alias="$tag_work_center"),
+            decimals=1,
+        ),
     )
 
 

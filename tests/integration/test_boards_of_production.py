@@ -224,6 +224,31 @@ def test_the_line_by_shift_is_that_of_the_api(filled: Filled) -> None:
     assert compared == 5
 
 
+def test_the_day_on_the_wall_is_that_of_the_api(filled: Filled) -> None:
+    items = {item.unit: item for item in filled.store.kpi_items("ceper/*", PAGI, END - END % MINUTE, By.DAY)}
+    (target,) = (
+        target
+        for _, panel, target in questions(filled.plant, "overview")
+        if panel.text == "overview.units" and "target_oee" in target.query
+    )
+    told = {
+        "/".join(series["tags"][level] for level in LEVELS): dict(
+            zip(series["columns"], series["values"][0], strict=True)
+        )
+        for series in answer(filled, target.query, {}, START, NOW)
+    }
+    compared = 0
+    for path, item in items.items():
+        unit = filled.plant.units[path]
+        if unit.is_machine:
+            assert told[path]["target_oee"] == unit.targets["oee"]
+            for kpi, name in (("oee_index", "oee_index"), ("coverage", "coverage")):
+                # up to a minute apart at the day's running end
+                assert told[path][name] == pytest.approx(item.kpis[kpi], rel=5e-3), path
+                compared += 1
+    assert compared == 10
+
+
 def test_a_machine_that_is_silent_is_shown_as_silent_and_not_by_its_last_state(filled: Filled) -> None:
     now = {
         "/".join(series["tags"][level] for level in LEVELS): series["values"][0][1]

@@ -102,6 +102,9 @@ def test_yields_of_a_serial_line_are_those_of_the_line(works: tuple[Store, Reade
     (item,) = store.kpi_items("works/machining/line-1", start, end, By.TOTAL)
     for kpi in ("scrap_ratio", "rework_ratio", "first_pass_yield", "coverage"):
         assert reader.number(board, f"quality.line_{kpi}") == near(item.kpis[kpi])
+    days = store.kpi_items("works/machining/line-1", start, end, By.DAY)
+    (coverage,) = (each for each in reader.answer(board, "quality.coverage") if each["tags"]["work_center"] == "line-1")
+    assert [value for _, value in coverage["values"]] == [near(day.kpis["coverage"]) for day in days]
 
 
 @pytest.mark.parametrize("shift", SHIFTS)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kpi.evaluation.evaluate import evaluate
 from kpi.evaluation.losses import six_big_losses, waterfall
@@ -166,7 +167,7 @@ def close(one: float | None, other: float | None) -> bool:
 def shifted(sample: Sample, tag: str, by: int, modulus: int) -> Sample:
     if tag not in sample.values:
         return sample
-    return replace(sample, values={**sample.values, tag: (int(sample.values[tag]) + by) % modulus})
+    return structs.replace(sample, values={**sample.values, tag: (int(sample.values[tag]) + by) % modulus})
 
 
 def uncounted(fact: Fact) -> Fact:

@@ -10,8 +10,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from cli.main import main
 from edge_agent.forwarder import Forwarder, Link
@@ -84,12 +85,12 @@ def trim_on_puback(_: str) -> None:
 
 def write_twice(_: str) -> None:
     """The broken identity: each sample is stored at two times."""
-    _written_as(lambda point: [point, replace(point, time=point.time + 7)])
+    _written_as(lambda point: [point, structs.replace(point, time=point.time + 7)])
 
 
 def overwrite(_: str) -> None:
     """The broken value: some field of each sample is written over with another."""
-    _written_as(lambda point: [replace(point, fields={**point.fields, "energy_kwh": 4_711.0})])
+    _written_as(lambda point: [structs.replace(point, fields={**point.fields, "energy_kwh": 4_711.0})])
 
 
 def _written_as(change: Callable[[Point], list[Point]]) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from historian.historian import Historian
 from ingest.rederive import UnitDifferences, rederive
@@ -149,7 +150,7 @@ async def test_an_answer_survives_that_late_data_move_the_start_of_its_stop(hist
 async def test_late_data_that_join_two_stops_carry_the_answer_of_one_over_both(historian: Historian) -> None:
     gap = LONG_STOP[0] + 30 * MINUTE, LONG_STOP[0] + 31 * MINUTE
     samples = [
-        replace(sample, values={**sample.values, "state": 1}) if gap[0] <= sample.time < gap[1] else sample
+        structs.replace(sample, values={**sample.values, "state": 1}) if gap[0] <= sample.time < gap[1] else sample
         for sample in recorded()
     ]
     shop = await derived(historian, samples)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from historian.embedded import EmbeddedHistorian
 from historian.historian import Historian
@@ -137,7 +138,7 @@ def shift_of_work() -> list[Sample]:
         made += one.values["state"] == 1 and one.time % (10 * SECOND) == 0
         energy = (one.time - START) // SECOND * 3
         samples.append(
-            replace(one, values={**one.values, "good": made % 65_536, "scrap": 0, "energy_kwh": energy / 1000})
+            structs.replace(one, values={**one.values, "good": made % 65_536, "scrap": 0, "energy_kwh": energy / 1000})
         )
     return samples
 
@@ -311,7 +312,7 @@ async def test_a_change_of_a_final_shift_leaves_a_revision(historian: EmbeddedHi
         assert bench.revisions() == []
         await bench.take([late])
         await engine.settle()
-        await bench.take([replace(late, values={"state": 3, "good": 1})])
+        await bench.take([structs.replace(late, values={"state": 3, "good": 1})])
         await engine.settle()
     first, second = bench.revisions()
     assert (first.shift, first.shift_start, first.n, first.cause) == ("pagi", START - HOUR, 1, "late data")

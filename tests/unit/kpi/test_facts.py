@@ -1,7 +1,7 @@
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from kpi.evaluation.evaluate import evaluate
 from kpi.facts.derive import Derived, gap_facts
@@ -127,7 +127,9 @@ def test_pieces_of_unknown_time_are_in_no_ratio() -> None:
     """The counter runs on while the state tag is not good: no more pieces than known time can be in the OEE."""
     running = [sample(second, state=1, good=second // 10) for second in range(300)]
     silent = [sample(second, good=second // 10) for second in range(300, 601)]
-    found = total(machine(counter("good")), [*running, *(replace(one, status={"state": COMM_LOST}) for one in silent)])
+    found = total(
+        machine(counter("good")), [*running, *(structs.replace(one, status={"state": COMM_LOST}) for one in silent)]
+    )
     assert (found["good"], found["unattributed_good"]) == (30, 30)
     assert (evaluate(found).kpis["oee_index"] or 0.0) <= 1
 
@@ -167,7 +169,7 @@ def test_demand_is_four_times_a_whole_quarters_energy_at_its_end() -> None:
 
 
 def test_a_quarter_that_was_not_metered_throughout_has_no_demand() -> None:
-    late = [replace(reading, time=reading.time + MINUTE) for reading in metered(*QUARTERS)]
+    late = [structs.replace(reading, time=reading.time + MINUTE) for reading in metered(*QUARTERS)]
     facts = derive(meter(), late, minutes(60)).facts
     assert [f.time for f in facts if "demand_max_kw" in f.elements] == [START + n * QUARTER - MINUTE for n in (2, 3)]
 

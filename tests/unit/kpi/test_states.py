@@ -1,7 +1,7 @@
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from kpi.plan import UnitPlan
 from kpi.timeline.states import StateInterval
@@ -43,7 +43,7 @@ def test_a_bad_state_is_unknown_at_once() -> None:
 
 def test_an_uncertain_state_is_not_believed() -> None:
     stale = Status(Quality.UNCERTAIN, Reason.STALE)
-    doubtful = replace(sample(1, state=1), status={"state": stale})
+    doubtful = structs.replace(sample(1, state=1), status={"state": stale})
     assert shape(timeline(machine(), [sample(0, state=1), doubtful, sample(2, state=1)], *minutes(1))) == [
         ("running", 1),
         ("unknown", 1),

@@ -228,7 +228,7 @@ async def test_the_openapi_document_names_every_noun(api: httpx.AsyncClient) -> 
     paths = (await api.get("/openapi.json")).json()["paths"]
     nouns = {"equipment", "kpis", "states", "losses", "stops", "energy", "quality", "explain", "statements", "ledger"}
     told = {"stream", "stops/{stop_id}/reason", "statements/{statement_id}/withdraw", "shifts/sign-off"}
-    told.add("energy/baseline")
+    told |= {"energy/baseline", "scorecards", "guidelines"}
     assert {f"/api/v1/{noun}" for noun in nouns | told} | {"/health/live", "/health/ready", "/metrics"} == set(paths)
     assert "HTTPValidationError" not in str(paths)
 

@@ -281,8 +281,8 @@ def test_scores_come_back_and_a_replaced_one_does_not() -> None:
         value=0.7,
         score=3.0,
         achievement=0.5,
-        missing="counter",
-        missing_id="pencacah",
+        name={"en": "OEE", "id": "OEE"},
+        missing={"en": "counter", "id": "pencacah"},
         confidence="low",
     )
     point = score_point("acme", score)
