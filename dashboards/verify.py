@@ -24,6 +24,8 @@ SOME: Final = 2
 """So many values of a variable are chosen where not all are."""
 PIXELS_PER_COLUMN: Final = 78
 """Of a board on a screen of 1,920: a panel shows at most one point a pixel."""
+COLUMNS: Final = ("panels", "alerts", "queries", "failed", "empty", "declared_empty")
+"""What is counted of each board."""
 _ALL: Final = "$__all"
 
 
@@ -65,17 +67,19 @@ class Report:
     """What came of all of it."""
 
     boards: int = 0
+    alerts: int = 0
+    """Rules, each in both languages at once."""
     panels: int = 0
     queries: int = 0
     failed: int = 0
     empty: int = 0
     declared_empty: int = 0
-    """Queries without a value on panels that say why."""
+    """Queries without a value on panels and of rules that say why."""
     slowest_s: float = 0.0
     slowest: str = ""
     problems: list[Problem] = field(default_factory=list)
     by_board: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Board -> its own numbers of panels, queries, failed, empty, declared_empty."""
+    """Board, or ``alerts`` for all rules -> its own numbers, by COLUMNS."""
 
     def tell(self, problem: Problem) -> None:
         """Count and keep a problem."""
@@ -85,10 +89,7 @@ class Report:
 
     def count(self, board: str, what: str) -> None:
         """One more on a board."""
-        numbers = self.by_board.setdefault(
-            board, dict.fromkeys(("panels", "queries", "failed", "empty", "declared_empty"), 0)
-        )
-        numbers[what] += 1
+        self.by_board.setdefault(board, dict.fromkeys(COLUMNS, 0))[what] += 1
 
 
 def panels_of(document: Json) -> list[Json]:
@@ -108,7 +109,7 @@ def verify(boards: Sequence[Rendered], ask: Ask, now: Instant, span: TimeRange |
     report = Report()
     for rendered in boards:
         report.boards += 1
-        asked = BoardQueries(rendered, _timed(ask, rendered, report), span or range_of(rendered.document, now))
+        asked = BoardQueries(rendered, timed(ask, rendered.uid, report), span or range_of(rendered.document, now))
         _all_chosen(asked, report)
         _some_chosen(asked, report)
     return report
@@ -179,15 +180,17 @@ def _choice(variable: Json, values: Sequence[str], chosen: Sequence[str] | None)
     return Choice(tuple(kept or values[:1] or selected))
 
 
-def _timed(ask: Ask, rendered: Rendered, report: Report) -> Ask:
+def timed(ask: Ask, board: str, report: Report) -> Ask:
+    """``ask``, with each query counted for a board and the slowest one kept."""
+
     def asked(query: str) -> Answer:
         began = time.perf_counter()
         answer = ask(query)
         taken = time.perf_counter() - began
         report.queries += 1
-        report.count(rendered.uid, "queries")
+        report.count(board, "queries")
         if taken > report.slowest_s:
-            report.slowest_s, report.slowest = taken, f"{rendered.uid}: {query}"
+            report.slowest_s, report.slowest = taken, f"{board}: {query}"
         return answer
 
     return asked
