@@ -113,7 +113,7 @@ class Judge:
     def _each(self, place: SampleTopic, decoded: Decoded, now: Instant) -> Judgement:
         message = decoded.message
         source = Source(message.agent, message.outbox)
-        everywhere = self._known(place, message.clock)
+        everywhere = self._known(str(place), message.clock)
         newest = max([sequenced.sample.time for sequenced in message.samples], default=0)
         low = min([message.low, *(sequenced.seq for sequenced in message.samples)])  # what is sent is still held
         if everywhere is None and newest <= now + FUTURE_MS and not decoded.refused:
@@ -132,9 +132,10 @@ class Judge:
                 letters.append(_letter(place, source, sequenced.seq, raw, *verdict, now, message.clock))
         return Judgement(str(place), source, low, message.oldest_t, tuple(good), tuple(letters))
 
-    def _refusal(self, place: SampleTopic, clock: Trust) -> tuple[Refusal, str] | None:
+    def _refusal(self, topic: str, clock: Trust) -> tuple[Refusal, str] | None:
         """What speaks against every sample of a message."""
-        unit = str(place.path)
+        place = SampleTopic.parse(topic)
+        unit = place.unit
         if place.path.enterprise != self._enterprise or unit not in self._units:
             return Refusal.UNKNOWN_UNIT, f"{place.path.enterprise}/{unit} is not in the plant file"
         if (owner := self._owners.get(unit)) != place.agent:

@@ -166,7 +166,7 @@ def _at_once(topic: SampleTopic, payload: bytes) -> Decoded | None:
     if not envelope.samples or not all(map(_sound, envelope.samples)):
         return None
     _check(topic, envelope)
-    unit = str(topic.path)
+    unit = topic.unit
     samples = [Sequenced(wire.seq, Sample(unit=unit, time=wire.t, values=wire.v)) for wire in envelope.samples]
     return Decoded(_message(envelope, tuple(samples)), ())
 
@@ -176,7 +176,7 @@ def _one_by_one(topic: SampleTopic, payload: bytes) -> Decoded:
     _check(topic, envelope)
     if not envelope.samples:
         raise MessageRejected(Fault.EMPTY, "no samples")
-    good, refused = _split(str(topic.path), [bytes(raw) for raw in envelope.samples])
+    good, refused = _split(topic.unit, [bytes(raw) for raw in envelope.samples])
     return Decoded(_message(envelope, good), refused)
 
 

@@ -1,6 +1,6 @@
 """Topics of *messages*: built and parsed in one place; a topic object that exists is valid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -24,12 +24,17 @@ class SampleTopic:
 
     path: EquipmentPath
     agent: str
+    unit: str = field(init=False, repr=False, compare=False)
+    """The unit's path ``site/area/work_center/work_unit``."""
+    _text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_agent(self.agent)
+        object.__setattr__(self, "unit", str(self.path))
+        object.__setattr__(self, "_text", f"{VERSION}/{self.path.enterprise}/{self.unit}/samples/{self.agent}")
 
     def __str__(self) -> str:
-        return f"{VERSION}/{self.path.enterprise}/{self.path}/samples/{self.agent}"
+        return self._text
 
     @staticmethod
     @lru_cache(maxsize=4_096)
