@@ -22,7 +22,7 @@ from dashboards.kpi_values import compare
 from dashboards.published_queries import SITE_KPIS
 from dashboards.render import Setting, render
 from dashboards.text import words
-from dashboards.verify import Rendered, Report, verify
+from dashboards.verify import BoardQueries, Rendered, Report, range_of, verify
 from dashboards.verify_alerts import ALERTS, RenderedRule, verify_rules
 from historian.influx_access import InfluxAccess
 from historian.influx_http import InfluxServer
@@ -148,6 +148,20 @@ def test_a_broken_alert_is_told(
     (problem,) = asked_rules([broken_rule(day, old, new)], source, day.now).problems
     assert (problem.board, problem.query, problem.kind) == (ALERTS, "QA", kind)
     assert detail in problem.detail
+
+
+def test_what_another_machine_measures_is_not_empty(day: BoardData, source: InfluxSource) -> None:
+    (machine,) = [each for each in rendered(day.plant, "en") if each.board.id == "machine"]
+    span = range_of(machine.document, day.now)
+    asked = BoardQueries(machine, source.ask, span)
+    units = {chosen["unit"][0] for chosen in asked.others()}
+    assert units == {unit.path.work_unit for unit in day.plant.units.values() if unit.is_machine}
+    signals = [each for each in machine.panels() if each[0].text.startswith("machine.signal.")]
+    assert {each[0].text.rpartition(".")[2] for each in signals} == {"mass", "power", "pressure", "temperature"}
+    board = replace(machine.board, rows=(Row("machine.row_signals", tuple(panel for panel, _ in signals)),))
+    document = {**machine.document, "panels": [document for _, document in signals]}
+    report = verify([Rendered(board, document)], source.ask, day.now)
+    assert (report.problems, report.declared_empty) == ([], 0)
 
 
 async def test_a_number_that_is_not_the_apis_is_told(day: BoardData, source: InfluxSource) -> None:
