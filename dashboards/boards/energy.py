@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
-from dashboards import panels, queries, targets, theme, variables
+from dashboards import panels, places, queries, targets, theme, variables
 from dashboards import published_queries as published
 from dashboards.board import Board, Override, Panel, Row, Shape, Target
 from dashboards.published_queries import LINE_COVERAGE, SITE_ENERGY, SITE_KPIS, UNIT_ENERGY
@@ -101,13 +101,13 @@ def _site_numbers(plant: Plant) -> tuple[Panel, ...]:
             unit,
             targets.total(column, SITE_ENERGY, alias=f"energy.{name}.title"),
             decimals=decimals,
-            width=3,
+            width=6,
             empty=_NO_METER,
         )
 
     def share(name: str, kpi: str, unit: str, **more: Any) -> Panel:
         told = Target(query=queries.kpi(kpi, SITE_KPIS), alias=f"kpi:{kpi}")
-        return panels.stat(f"energy.{name}", unit, told, width=3, **more)
+        return panels.stat(f"energy.{name}", unit, told, width=6, **more)
 
     return (
         total("used", "energy_kwh", "kWh", 0),
@@ -118,7 +118,7 @@ def _site_numbers(plant: Plant) -> tuple[Panel, ...]:
             "kW",
             Target(query=queries.greatest("demand_max_kw", replace(UNITS, by=())), alias="energy.demand.title"),
             decimals=0,
-            width=3,
+            width=6,
             empty=_NO_METER,
         ),
         total("cost", "cost", "currency", 0),
@@ -196,13 +196,7 @@ def _units(plant: Plant) -> Panel:
             *(panels.named(column, title=f"energy.field.{column}", unit="kWh") for column in sums),
             panels.named("demand_max_kw", title="energy.field.demand_max_kw", unit="kW"),
             *_kpi_columns(kpis),
-            *(panels.named(level, title=f"field.{level}") for level in ("site", "area", "work_center")),
-            panels.named(
-                "work_unit",
-                title="field.work_unit",
-                mappings=(theme.names_of(plant),),
-                link=panels.of_row("machine"),
-            ),
+            *places.columns(plant, line=panels.of_row("line", "site", "work_center"), unit=panels.of_row("machine")),
         ),
         empty="energy.needs_energy_or_gap",
     )
@@ -240,6 +234,7 @@ def _intensity(plant: Plant) -> tuple[Panel, ...]:
             "ratio",
             Target(query=queries.greatest(schema.COVERAGE, LINE_COVERAGE), alias="$tag_work_center"),
             width=8,
+            high=1.0,
             decimals=1,
         ),
     )
