@@ -168,7 +168,7 @@ async def test_a_number_that_is_not_the_apis_is_told(day: BoardData, source: Inf
     def wrong(window: Any, subject: str) -> dict[str, dict[str, float | None]]:
         return {unit: {"oee_index": 0.123, "coverage": None} for unit in day.plant.units}
 
-    boards = [each for each in rendered(day.plant, "en") if each.board.id == "overview"]
+    boards = [each for each in rendered(day.plant, "en") if each.board.id == "line"]
     found = compare(boards, source.ask, wrong, day.plant, day.now)
     assert len(found.differences) > found.values / 2
 
