@@ -238,7 +238,7 @@ def _mappings(mappings: Iterable[Mapping[str, Any]], words: Words, kind: Kind) -
     if kind not in _SINGLE:
         return told
     nothing = {"text": words.must("no_data"), "color": CALM, "index": 1_000}
-    return [*told, {"type": "special", "options": {"match": "null+nan", "result": nothing}}]
+    return [*told, {"type": "special", "options": {"match": "null", "result": nothing}}]
 
 
 def _steps(steps: Iterable[Step]) -> list[Json]:
