@@ -28,7 +28,7 @@ def stat(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **m
         steps=tuple(steps) or plain(),
         options={
             "reduceOptions": {**_LAST, "fields": shown},
-            "colorMode": "background_solid" if background else "value",
+            "colorMode": "background" if background else "value",
             "graphMode": "none",
             "textMode": "auto",
             "justifyMode": "auto",
@@ -121,6 +121,8 @@ def columns(text: str, unit: str, *targets: Target, x: str, steps: Sequence[Step
             "xField": x,
             "orientation": "auto",
             "showValue": "auto",
+            "xTickLabelRotation": -30,
+            "xTickLabelMaxLength": 24,
             "stacking": "none",
             "barWidth": 0.8,
             "groupWidth": 0.8,
@@ -218,13 +220,15 @@ def pareto(text: str, unit: str, *targets: Target, **more: Any) -> Panel:
 
 
 def timeline(text: str, *targets: Target, mappings: Sequence[Mapping[str, Any]], **more: Any) -> Panel:
-    """States over time, one line a unit; where nothing is known there is a gap."""
+    """States over time, one line a unit; where nothing is known there is a gap.
+
+    Without thresholds: with them Grafana would merge all states between two of them into one.
+    """
     return Panel(
         text=text,
         kind=Kind.STATE_TIMELINE,
         unit="text",
         targets=targets,
-        steps=plain(),
         mappings=tuple(mappings),
         custom={"fillOpacity": 90, "lineWidth": 0, "spanNulls": False},
         options={

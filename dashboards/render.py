@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dashboards.board import COLUMNS, Board, Kind, Label, Link, Override, Panel, Row, Step, Target, Variable
 from dashboards.text import Words
-from dashboards.theme import UNITS
+from dashboards.theme import CALM, UNITS
 
 Json = dict[str, Any]
 
@@ -20,6 +20,8 @@ SOURCE_UID: Final = "shopfloor-influxdb"
 """The uid under which our provisioning makes the data source."""
 _SOURCE: Final = {"type": "influxdb", "uid": f"${{{SOURCE_VARIABLE}}}"}
 _TAG: Final = "shopfloor"
+_SINGLE: Final = frozenset({Kind.STAT, Kind.GAUGE, Kind.BAR_GAUGE, Kind.TABLE})
+"""Kinds of panels whose values stand alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,7 @@ def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
         "targets": [_target(target, ascii_uppercase[at], words) for at, target in enumerate(panel.targets)],
         "fieldConfig": {
             "defaults": _defaults(panel, words),
-            "overrides": [_override(override, words) for override in panel.overrides],
+            "overrides": [_override(override, words, panel.kind) for override in panel.overrides],
         },
         "options": _translated(options, words),
         "transformations": [_translated(step, words) for step in panel.transformations],
@@ -220,7 +222,7 @@ def _defaults(panel: Panel, words: Words) -> Json:
         "unit": UNITS[panel.unit],
         "color": color,
         "custom": custom,
-        "mappings": [_translated(mapping, words) for mapping in panel.mappings],
+        "mappings": _mappings(panel.mappings, words, panel.kind),
         "noValue": words.must("no_data"),
         **({"links": [_panel_link(link, words) for link in panel.links]} if panel.links else {}),
         "thresholds": {"mode": "absolute", "steps": _steps(panel.steps or (Step(None, "green"),))},
@@ -230,18 +232,27 @@ def _defaults(panel: Panel, words: Words) -> Json:
     }
 
 
+def _mappings(mappings: Iterable[Mapping[str, Any]], words: Words, kind: Kind) -> list[Json]:
+    """Value mappings; where a value stands alone, that there is none is said calmly, not in the colour of the worst."""
+    told = [_translated(mapping, words) for mapping in mappings]
+    if kind not in _SINGLE:
+        return told
+    nothing = {"text": words.must("no_data"), "color": CALM, "index": 1_000}
+    return [*told, {"type": "special", "options": {"match": "null", "result": nothing}}]
+
+
 def _steps(steps: Iterable[Step]) -> list[Json]:
     return [{"value": step.value, "color": step.color} for step in steps]
 
 
-def _override(override: Override, words: Words) -> Json:
+def _override(override: Override, words: Words, kind: Kind) -> Json:
     regex = override.field.startswith("/")
     matcher = {"id": "byRegexp" if regex else "byName", "options": override.field if regex else words(override.field)}
-    properties = [each for name, value in override.properties.items() for each in _property(name, value, words)]
+    properties = [each for name, value in override.properties.items() for each in _property(name, value, words, kind)]
     return {"matcher": matcher, "properties": properties}
 
 
-def _property(name: str, value: Any, words: Words) -> list[Json]:
+def _property(name: str, value: Any, words: Words, kind: Kind) -> list[Json]:
     """One of our settings as Grafana's field properties."""
     match name:
         case "unit":
@@ -256,11 +267,12 @@ def _property(name: str, value: Any, words: Words) -> list[Json]:
                 {"id": "color", "value": {"mode": "thresholds"}},
             ]
         case "mappings":
-            return [{"id": "mappings", "value": [_translated(mapping, words) for mapping in value]}]
+            return [{"id": "mappings", "value": _mappings(value, words, kind)}]
         case "width":
             return [{"id": "custom.width", "value": value}]
         case "cell":
-            return [{"id": "custom.cellOptions", "value": value}]
+            old = f"{value['type']}-solid" if value["type"] == "color-background" else value["type"]
+            return [{"id": "custom.cellOptions", "value": value}, {"id": "custom.displayMode", "value": old}]
         case "link":
             return [{"id": "links", "value": [_panel_link(value, words)]}]
         case _:

@@ -31,22 +31,22 @@ CATEGORY_COLORS: Final[Mapping[TimeCategory, str]] = {
 UNITS: Final[Mapping[str, str]] = {
     "ratio": "percentunit",
     "1": "none",
-    "count": "short",
-    "piece": "short",
-    "quantity": "short",
+    "count": "locale",
+    "piece": "locale",
+    "quantity": "locale",
     "quantity/h": "short",
     "s": "s",
     "ms": "ms",
     "h": "h",
     "min": "m",
     "kW": "kwatt",
-    "kWh": "kwatth",
-    "kvarh": "kvoltampreact",
+    "kWh": "locale",
+    "kvarh": "locale",
     "kWh/t": "none",
     "kWh/quantity": "none",
-    "kg": "masskg",
+    "kg": "locale",
     "kg/t": "none",
-    "currency": "none",
+    "currency": "locale",
     "°C": "celsius",
     "bar": "pressurebar",
     "A": "amp",
@@ -59,7 +59,8 @@ UNITS: Final[Mapping[str, str]] = {
     "text": "string",
     "bytes": "bytes",
 }
-"""Our unit -> Grafana's. What Grafana has no word for is a plain number, and the panel's title names the unit."""
+"""Our unit -> Grafana's. What it has no word for, or would turn into MWh and Mg, is a plain number with its thousands
+apart; the panel's title names the unit."""
 
 
 def rising(warning: float, good: float) -> tuple[Step, ...]:
@@ -104,16 +105,18 @@ def values_mapping(categories: Mapping[str, TimeCategory]) -> Mapping[str, Any]:
     }
 
 
-def reasons_mapping(plant: Plant) -> Mapping[str, Any]:
-    """Reasons by the names that the plant file gives them, and categories by theirs."""
+def reasons_mappings(plant: Plant) -> tuple[Mapping[str, Any], ...]:
+    """Reasons by the names that the plant file gives them, categories by theirs; what nobody told says so."""
     categories = {str(category): f"category.{category}" for category in TimeCategory}
     reasons = {reason.id: Label(reason.name, reason.id) for reason in plant.reasons.values()}
-    return {
-        "type": "value",
-        "options": {
-            value: {"text": text, "index": at} for at, (value, text) in enumerate({**categories, **reasons}.items())
-        },
-    }
+    told = {value: {"text": text, "index": at} for at, (value, text) in enumerate({**categories, **reasons}.items())}
+    code = {"pattern": "^code_(\\d+)$", "result": {"text": "reason.of_code", "index": len(told)}}
+    nobody = {"match": "empty", "result": {"text": "reason.not_told", "index": len(told) + 1}}
+    return (
+        {"type": "value", "options": told},
+        {"type": "regex", "options": code},
+        {"type": "special", "options": nobody},
+    )
 
 
 def names_of(plant: Plant) -> Mapping[str, Any]:

@@ -53,6 +53,7 @@ class GrafanaServer:
             ("GET", "folders/*", self.folder),
             ("POST", "folders", self.new_folder),
             ("PUT", "folders/*", self.changed_folder),
+            ("DELETE", "folders/*", self.gone_folder),
             ("GET", "datasources/uid/*", self.source),
             ("POST", "datasources", self.new_source),
             ("PUT", "datasources/uid/*", self.changed_source),
@@ -94,7 +95,7 @@ class GrafanaServer:
 
     def new_folder(self, body: Json) -> Json:
         if any(each["title"] == body["title"] for each in self.folders.values()):
-            raise Refused(409, "a folder with the same name already exists")
+            raise Refused(409, "a folder or dashboard in the general folder with the same name already exists")
         self.folders[body["uid"]] = {
             "id": len(self.folders) + 1,
             "uid": body["uid"],
@@ -109,6 +110,9 @@ class GrafanaServer:
             raise Refused(412, "the folder has been changed by someone else")
         folder.update(title=body["title"], version=folder["version"] + 1)
         return folder
+
+    def gone_folder(self, uid: str, _: Any) -> Json:
+        return {"message": f"Folder {self.folder(uid, None)['title']} deleted", "id": self.folders.pop(uid)["id"]}
 
     # -------------------------------------------------------- data sources
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from dashboards import panels, queries, states, targets, theme, variables
+from dashboards import panels, places, queries, states, targets, theme, variables
 from dashboards.board import Board, Override, Panel, Row, Target
 from dashboards.queries import BUCKET, LEVELS, Slice
 from historian import schema
@@ -22,6 +22,8 @@ _FACTORS: Final = {
     "coverage": theme.CALM,
 }
 """KPI -> its colour on every panel of the board; coverage stands beside the others."""
+_WHOLE_SCALE: Final = {"axisSoftMax": 1.0}
+"""Up to 100 %, and further for an effectiveness above it."""
 BARS: Final = {
     "planned_busy": {"planned_busy_s": 1.0},
     "setup": {"setup_s": 1.0},
@@ -81,7 +83,8 @@ def _timeline(plant: Plant) -> Panel:
         "line.states",
         *states.course(plant),
         mappings=(states.mapping(plant),),
-        width=17,
+        width=16,
+        overrides=places.series(plant, states.ALIAS),
         links=(panels.of_series("machine"),),
     )
 
@@ -92,16 +95,10 @@ def _ages(plant: Plant) -> Panel:
         states.newest(),
         *states.now(plant),
         order=("site", "work_center", "work_unit", states.STATE, "Time"),
-        width=7,
+        width=8,
         overrides=(
-            panels.named("site", title="field.site", mappings=(theme.names_of(plant),)),
-            panels.named("work_center", title="field.work_center", mappings=(theme.names_of(plant),)),
-            panels.named(
-                "work_unit",
-                title="field.work_unit",
-                mappings=(theme.names_of(plant),),
-                link=panels.of_row("machine"),
-            ),
+            *places.columns(plant, unit=panels.of_row("machine")),
+            panels.named("work_center", custom__hidden=True),
             panels.named(
                 states.STATE,
                 title="state.now",
@@ -119,7 +116,7 @@ def _course(plant: Plant) -> Panel:
         "ratio",
         *(targets.course(plant, name, _EACH, alias=f"kpi:{name}") for name in _FACTORS),
         overrides=_colors(),
-        high=1.0,
+        custom=_WHOLE_SCALE,
     )
 
 
@@ -129,7 +126,7 @@ def _by_unit(plant: Plant) -> Panel:
         "line.units",
         "ratio",
         targets.course(plant, "oee_index", each, alias=targets.UNIT_ALIAS),
-        high=1.0,
+        custom=_WHOLE_SCALE,
         links=(panels.of_series("machine"),),
     )
 
@@ -165,7 +162,7 @@ def _points() -> dict[str, Any]:
         custom__lineStyle={"fill": "dash", "dash": [8, 8]},
         custom__showPoints="never",
     )
-    return {"overrides": (*_colors(), dashed), "custom": {"showPoints": "always", "pointSize": 7}, "high": 1.0}
+    return {"overrides": (*_colors(), dashed), "custom": {"showPoints": "always", "pointSize": 7, **_WHOLE_SCALE}}
 
 
 def _colors() -> tuple[Override, ...]:

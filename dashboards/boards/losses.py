@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from dashboards import panels, queries, targets, theme, variables
+from dashboards import panels, places, queries, targets, theme, variables
 from dashboards.board import Board, Panel, Row, Shape
 from dashboards.boards.line import BARS
 from dashboards.queries import BUCKET, LEVELS, Slice
@@ -115,7 +115,7 @@ def _pareto(plant: Plant) -> Panel:
         "s",
         *(targets.total(schema.LOST_SECONDS, each, alias=alias) for each, alias in slices),
         steps=theme.plain(theme.WARNING),
-        overrides=(panels.named("Field", mappings=(theme.reasons_mapping(plant),)),),
+        overrides=(panels.named("Field", mappings=theme.reasons_mappings(plant)),),
         height=10,
         empty="losses.no_stop",
     )
@@ -141,7 +141,7 @@ def _reasons(plant: Plant) -> Panel:
                 mappings=(theme.category_mapping(),),
                 cell={"type": "color-background", "mode": "basic"},
             ),
-            panels.named(schema.REASON, title="field.reason", mappings=(theme.reasons_mapping(plant),)),
+            panels.named(schema.REASON, title="field.reason", mappings=theme.reasons_mappings(plant)),
             panels.named(schema.LOST_SECONDS, title="losses.lost", unit="s", decimals=1),
             panels.named(schema.LOST_COUNT, title="losses.times", unit="count", decimals=0),
         ),
@@ -186,20 +186,7 @@ def _units(plant: Plant) -> Panel:
         height=10,
         empty="losses.none_of_a_kind",
         overrides=(
-            panels.named("site", title="field.site", mappings=(theme.names_of(plant),)),
-            panels.named("area", title="field.area", mappings=(theme.names_of(plant),)),
-            panels.named(
-                "work_center",
-                title="field.work_center",
-                mappings=(theme.names_of(plant),),
-                link=panels.of_row("line", "site", "work_center"),
-            ),
-            panels.named(
-                "work_unit",
-                title="field.work_unit",
-                mappings=(theme.names_of(plant),),
-                link=panels.of_row("machine"),
-            ),
+            *places.columns(plant, line=panels.of_row("line", "site", "work_center"), unit=panels.of_row("machine")),
             panels.named("unplanned_stop_s", title="category.unplanned_stop", unit="s"),
             panels.named("micro_stop_s", title="category.micro_stop", unit="s"),
             panels.named("micro_stops", title="losses.micro_name", unit="count", decimals=0),
@@ -283,15 +270,8 @@ def _longest(plant: Plant) -> Panel:
                 mappings=(theme.category_mapping(),),
                 cell={"type": "color-background", "mode": "basic"},
             ),
-            panels.named(schema.STOP_REASON, title="field.reason", mappings=(theme.reasons_mapping(plant),)),
+            panels.named(schema.STOP_REASON, title="field.reason", mappings=theme.reasons_mappings(plant)),
             panels.named(schema.STOP_CODE, title="losses.code"),
-            panels.named("site", title="field.site", mappings=(theme.names_of(plant),)),
-            panels.named("work_center", title="field.work_center", mappings=(theme.names_of(plant),)),
-            panels.named(
-                "work_unit",
-                title="field.work_unit",
-                mappings=(theme.names_of(plant),),
-                link=panels.of_row("machine"),
-            ),
+            *places.columns(plant, unit=panels.of_row("machine")),
         ),
     )

@@ -1,12 +1,13 @@
 """Machine: what one machine does and did, how fast, what it measures and reports, and how far to trust its data."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from dashboards import panels, queries, states, targets, theme, variables
+from dashboards import panels, places, queries, states, targets, theme, variables
 from dashboards.board import Board, Panel, Row, Shape, Target
 from dashboards.queries import BUCKET, INTERVAL, NEWEST, Slice
-from devices.library import load as load_template
+from dashboards.signals import tags_of
 from historian import schema
 from historian.influx_names import MARKER
 from historian.schema import Measurement
@@ -63,6 +64,7 @@ def _state(plant: Plant) -> Panel:
         "text",
         *states.now_series(plant),
         mappings=(states.mapping(plant),),
+        overrides=places.series(plant, states.ALIAS),
         background=True,
         empty="machine.no_state",
     )
@@ -100,6 +102,7 @@ def _timeline(plant: Plant) -> Panel:
         "machine.states",
         *states.course(plant),
         mappings=(states.mapping(plant),),
+        overrides=places.series(plant, states.ALIAS),
         height=5,
         empty="machine.no_state",
     )
@@ -123,7 +126,7 @@ def _stops(plant: Plant) -> Panel:
                 mappings=(theme.category_mapping(),),
                 cell={"type": "color-background", "mode": "basic"},
             ),
-            panels.named(schema.STOP_REASON, title="field.reason", mappings=(theme.reasons_mapping(plant),)),
+            panels.named(schema.STOP_REASON, title="field.reason", mappings=theme.reasons_mappings(plant)),
             panels.named(schema.STOP_CODE, title="machine.code"),
             panels.named("work_unit", title="field.work_unit", mappings=(theme.names_of(plant),)),
         ),
@@ -169,7 +172,9 @@ def _counters() -> Panel:
 
 
 def _signals(plant: Plant) -> tuple[Panel, ...]:
-    """A panel for each kind of level that any unit of the plant measures."""
+    """A panel for each kind of level that any machine of the plant measures, what most machines measure first."""
+    machines = [unit for unit in plant.units.values() if unit.is_machine]
+    units = Counter(name for machine in machines for name in tags_of((machine,), TagKind.GAUGE))
     kinds: dict[tuple[str, str], set[str]] = {}
     for name, unit in _tags(plant, TagKind.GAUGE).items():
         if name != _CYCLE:
@@ -180,17 +185,17 @@ def _signals(plant: Plant) -> tuple[Panel, ...]:
             unit,
             *(targets.series(queries.measured(name, "mean", INTERVAL, _SAMPLES), name) for name in sorted(names)),
             min_interval="1m",
+            width=8,
+            height=6,
             empty="machine.no_signal",
         )
-        for (kind, unit), names in sorted(kinds.items())
+        for (kind, unit), names in sorted(kinds.items(), key=lambda each: -max(units[name] for name in each[1]))
     )
 
 
 def _tags(plant: Plant, kind: TagKind) -> dict[str, str]:
-    """Names and units of the tags of a kind, of all units' devices."""
-    templates = sorted({unit.device.template for unit in plant.units.values()})
-    specs = [tag.spec for template in templates for tag in load_template(template).tags]
-    return {spec.name: spec.unit for spec in specs if spec.kind is kind}
+    """Those of the machines: a meter cannot be chosen on this board."""
+    return tags_of((unit for unit in plant.units.values() if unit.is_machine), kind)
 
 
 def _alarms(plant: Plant) -> tuple[Panel, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dashboards import ledger_queries as ledger
-from dashboards import panels, targets, theme, variables
+from dashboards import panels, places, targets, theme, variables
 from dashboards.board import Board, Override, Panel, Row, Shape, Step, Target, Variable
 from historian import schema
 from historian.influxql import identifier
@@ -86,7 +86,7 @@ def _now(plant: Plant) -> tuple[Panel, ...]:
             empty="pipeline.nobody",
         ),
         panels.stat(
-            "pipeline.age", "ms", Target(query=ledger.age(least=True)), steps=theme.AGE_MS, decimals=0, width=3
+            "pipeline.age", "ms", Target(query=ledger.age(least=True)), steps=theme.AGE_MS, decimals=0, width=6
         ),
         _sum("held", ledger.last("in_outbox"), theme.plain()),
         _sum(
@@ -106,7 +106,7 @@ def _sum(name: str, expression: str, steps: tuple[Step, ...]) -> Panel:
 
 
 def _count(name: str, target: Target, steps: tuple[Step, ...], empty: str | None = None) -> Panel:
-    return panels.stat(f"pipeline.{name}", "count", target, steps=steps, decimals=0, width=3, empty=empty)
+    return panels.stat(f"pipeline.{name}", "count", target, steps=steps, decimals=0, width=6, empty=empty)
 
 
 def _agents() -> Panel:
@@ -219,13 +219,7 @@ def _units(plant: Plant) -> Panel:
         overrides=(
             panels.named("Time", title="pipeline.newest", unit="ago"),
             panels.named("fields", title="pipeline.fields"),
-            *(panels.named(level, title=f"field.{level}") for level in ("site", "area", "work_center")),
-            panels.named(
-                "work_unit",
-                title="field.work_unit",
-                mappings=(theme.names_of(plant),),
-                link=panels.of_row("machine"),
-            ),
+            *places.columns(plant, unit=panels.of_row("machine")),
         ),
     )
 

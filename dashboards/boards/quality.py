@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from dashboards import panels, queries, targets, theme, variables
+from dashboards import panels, places, queries, targets, theme, variables
 from dashboards import published_queries as published
-from dashboards.board import Board, Override, Panel, Row, Shape, Step, Target, Variable
+from dashboards.board import Board, Panel, Row, Shape, Step, Target, Variable
 from dashboards.published_queries import LINE_COVERAGE, LINE_KPIS
 from dashboards.queries import BUCKET, LEVELS, Slice, choice
 from historian import schema
@@ -150,23 +150,9 @@ def _units(plant: Plant) -> Panel:
                 panels.named(name, title=f"kpi:{name}", unit="ratio", decimals=2, steps=STEPS[name], cell=COLORED)
                 for name in YIELDS
             ),
-            *_places(plant),
+            *places.columns(plant, line=panels.of_row("line", "site", "work_center"), unit=panels.of_row("machine")),
         ),
         empty="quality.needs_counts",
-    )
-
-
-def _places(plant: Plant) -> tuple[Override, ...]:
-    names = theme.names_of(plant)
-    links = {"work_center": panels.of_row("line", "site", "work_center"), "work_unit": panels.of_row("machine")}
-    return tuple(
-        panels.named(
-            level,
-            title=f"field.{level}",
-            mappings=(names,),
-            **({"link": links[level]} if level in links else {}),
-        )
-        for level in ("site", "area", "work_center", "work_unit")
     )
 
 
@@ -196,6 +182,7 @@ def _courses(plant: Plant) -> tuple[Panel, ...]:
             "quality.coverage",
             "ratio",
             Target(query=queries.greatest(schema.COVERAGE, LINE_COVERAGE), alias="$tag_work_center"),
+            high=1.0,
             decimals=1,
         ),
     )
@@ -311,7 +298,7 @@ def _capability(plant: Plant) -> Panel:
                 )
                 for name in CAPABILITY
             ),
-            *_places(plant),
+            *places.columns(plant, line=panels.of_row("line", "site", "work_center"), unit=panels.of_row("machine")),
         ),
         empty="quality.not_measured",
     )

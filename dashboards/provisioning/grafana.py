@@ -22,6 +22,7 @@ TIMEOUT_S: Final = 30.0
 _NOT_FOUND: Final = 404
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_TAKEN: Final = frozenset({409, 412})
 
 
 class GrafanaError(ShopfloorError):
@@ -167,6 +168,8 @@ class Grafana:
         answer = fault.response.get("message", "") if isinstance(fault.response, dict) else str(fault.response or "")
         if "provision" in answer.lower() and isinstance(fault, GrafanaClientError):
             return f"{self.url} cannot {what}: it comes from files of that server; change the files, or take them away"
+        if fault.status_code in _TAKEN and "same name" in answer:
+            return f"{self.url} cannot {what}: that name is taken by another; rename or delete that one in Grafana"
         if fault.status_code == 0:
             return f"{self.url} cannot {what}: no answer within {TIMEOUT_S:g} s"
         return f"{self.url} cannot {what}: {fault.status_code} {answer.strip()[:300]}"

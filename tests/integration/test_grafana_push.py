@@ -51,6 +51,8 @@ def grafana(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         server.forget("v1/provisioning/policies")
         for channel in ("webhook", "whatsapp", "email", "telegram"):
             server.forget(f"v1/provisioning/contact-points/shopfloor-{channel}")
+        for language in ("en", "id"):
+            server.forget(f"v1/provisioning/templates/shopfloor-{language}")
         for folder in ("en", "id", "alerts"):
             server.forget(f"folders/shopfloor-{folder}?forceDeleteRules=true")
         server.forget("datasources/uid/shopfloor-influxdb")
@@ -317,3 +319,12 @@ def test_a_token_that_may_only_look(ours, grafana, capsys):
 def test_a_board_that_comes_from_files(ours, grafana, capsys):
     ours.from_files.add(BOARD)
     assert "it comes from files of that server" in refused(capsys)
+
+
+def test_a_folder_of_somebody_else_that_has_our_name(grafana, capsys):
+    grafana.forget("folders/theirs")
+    grafana.ask("POST", "folders", {"uid": "theirs", "title": "Lantai produksi"})
+    try:
+        assert "that name is taken by another" in refused(capsys)
+    finally:
+        grafana.forget("folders/theirs")
