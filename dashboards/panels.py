@@ -15,6 +15,10 @@ _NO_LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend":
 _TOOLTIP: Final = {"mode": "multi", "sort": "desc"}
 _LAST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 _ROWS: Final = {"calcs": [], "fields": "", "values": True}
+_LEAST_COLUMN: Final = 85
+"""Pixels; Grafana's own 150 pushes columns out of sight."""
+NUMBERS: Final[Mapping[str, Any]] = {"steps": plain("text"), "cell": {"type": "color-text"}}
+"""For a column that may be empty in all rows, which Grafana would show as raw JSON."""
 
 
 def stat(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **more: Any) -> Panel:
@@ -152,7 +156,7 @@ def table(text: str, unit: str, *targets: Target, steps: Sequence[Step] = (), **
         unit=unit,
         targets=targets,
         steps=tuple(steps) or plain(),
-        custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False},
+        custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "minWidth": _LEAST_COLUMN},
         options={
             "showHeader": True,
             "cellHeight": "sm",
@@ -176,39 +180,23 @@ def unit_table(text: str, *targets: Target, order: Sequence[str], **more: Any) -
         "filter": {"id": "byRefId", "options": "/^[B-Z]$/"},
     }
     hidden = [name for name in (MARKER, CURRENT, *LEVELS) if name not in order]
-    calculated = tuple(more.pop("calculated", ()))
     return table(
         text,
         "text",
         *targets,
-        transformations=(timeless, {"id": "merge", "options": {}}, *arranged(order, hidden, *calculated)),
+        transformations=(timeless, {"id": "merge", "options": {}}, *arranged(order, hidden)),
         **more,
     )
 
 
-def arranged(
-    order: Sequence[str], hidden: Sequence[str], *calculated: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], ...]:
-    """Transformations that add what is calculated, put columns in order and hide some."""
+def arranged(order: Sequence[str], hidden: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
+    """Transformations that put columns in order and hide some."""
     columns_ = {
         "indexByName": {name: at for at, name in enumerate(order)},
         "excludeByName": dict.fromkeys(hidden, True),
         "renameByName": {},
     }
-    return *calculated, {"id": "organize", "options": columns_}
-
-
-def difference(left: str, right: str, name: str) -> Mapping[str, Any]:
-    """A transformation that adds a column: one less another."""
-    return {
-        "id": "calculateField",
-        "options": {
-            "mode": "binary",
-            "binary": {"left": left, "operator": "-", "right": right},
-            "alias": name,
-            "replaceFields": False,
-        },
-    }
+    return ({"id": "organize", "options": columns_},)
 
 
 def pareto(text: str, unit: str, *targets: Target, **more: Any) -> Panel:

@@ -238,9 +238,14 @@ def published(field: str, of: Slice) -> str:
     )
 
 
-def newest_published(fields: Iterable[str], of: Slice) -> str:
-    """The published row of each group's newest period that holds; what is undefined there is absent."""
+def newest_published(fields: Iterable[str], of: Slice, *, less: Mapping[str, tuple[str, str]] | None = None) -> str:
+    """The published row of each group's newest period that holds; what is undefined there is absent.
+
+    ``less``: name -> two fields, the first less the second; absent where either is.
+    """
     more = "".join(f", {identifier(field)}" for field in fields)
+    for name, (whole, part) in (less or {}).items():
+        more += f", {identifier(whole)} - {identifier(part)} AS {identifier(name)}"
     return (
         f"SELECT last({identifier(schema.CURRENT)}) AS {identifier(schema.CURRENT)}{more}"
         f" FROM {_named(Measurement.KPI_PUBLISHED)} WHERE {of.condition} AND {CURRENT}{_by_tags(of)}"

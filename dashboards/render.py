@@ -20,8 +20,8 @@ SOURCE_UID: Final = "shopfloor-influxdb"
 """The uid under which our provisioning makes the data source."""
 _SOURCE: Final = {"type": "influxdb", "uid": f"${{{SOURCE_VARIABLE}}}"}
 _TAG: Final = "shopfloor"
-_SINGLE: Final = frozenset({Kind.STAT, Kind.GAUGE, Kind.BAR_GAUGE, Kind.TABLE})
-"""Kinds of panels whose values stand alone."""
+_WITHOUT: Final = frozenset({Kind.STAT, Kind.GAUGE, Kind.BAR_GAUGE, Kind.TABLE, Kind.STATE_TIMELINE})
+"""Kinds of panels that say where there is no value; on others there is a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +233,9 @@ def _defaults(panel: Panel, words: Words) -> Json:
 
 
 def _mappings(mappings: Iterable[Mapping[str, Any]], words: Words, kind: Kind) -> list[Json]:
-    """Value mappings; where a value stands alone, that there is none is said calmly, not in the colour of the worst."""
+    """Value mappings; that there is no value is said calmly, not in the colour of the worst."""
     told = [_translated(mapping, words) for mapping in mappings]
-    if kind not in _SINGLE:
+    if kind not in _WITHOUT:
         return told
     nothing = {"text": words.must("no_data"), "color": CALM, "index": 1_000}
     return [*told, {"type": "special", "options": {"match": "null", "result": nothing}}]

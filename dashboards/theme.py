@@ -36,6 +36,7 @@ UNITS: Final[Mapping[str, str]] = {
     "quantity": "locale",
     "quantity/h": "short",
     "s": "s",
+    "h:m:s": "dthms",
     "ms": "ms",
     "h": "h",
     "min": "m",

@@ -289,7 +289,9 @@ def _bills(plant: Plant) -> Panel:
         overrides=(
             panels.named("Time", title="energy.field.month", unit="month"),
             *(
-                panels.named(name, title=f"energy.field.{name}", unit=unit, decimals=decimals.get(unit, 0))
+                panels.named(
+                    name, title=f"energy.field.{name}", unit=unit, decimals=decimals.get(unit, 0), **panels.NUMBERS
+                )
                 for name, unit in BILL.items()
             ),
             *(

@@ -175,7 +175,7 @@ def _waterfall(plant: Plant) -> Panel:
     ends = {"planned_busy": theme.INK, "valuable": theme.GOOD, "unknown": theme.CALM}
     return panels.ranking(
         "line.waterfall",
-        "s",
+        "h:m:s",
         *bars,
         steps=theme.plain(theme.WARNING),
         overrides=tuple(panels.named(f"line.bar.{name}", color=color) for name, color in ends.items()),

@@ -61,9 +61,9 @@ def board(plant: Plant) -> Board:
 
 def _numbers(plant: Plant) -> tuple[Panel, ...]:
     return (
-        panels.stat("losses.delay", "s", targets.element("delay_s", _WHOLE, alias="losses.delay_name"), width=3),
-        panels.stat("losses.mtbf", "s", targets.kpi(plant, "mtbf_s", _WHOLE), width=4, empty="losses.no_failure"),
-        panels.stat("losses.mttr", "s", targets.kpi(plant, "mttr_s", _WHOLE), width=4, empty="losses.no_failure"),
+        panels.stat("losses.delay", "h:m:s", targets.element("delay_s", _WHOLE, alias="losses.delay_name"), width=3),
+        panels.stat("losses.mtbf", "h:m:s", targets.kpi(plant, "mtbf_s", _WHOLE), width=4, empty="losses.no_failure"),
+        panels.stat("losses.mttr", "h:m:s", targets.kpi(plant, "mttr_s", _WHOLE), width=4, empty="losses.no_failure"),
         panels.stat(
             "losses.failures",
             "count",
@@ -112,7 +112,7 @@ def _pareto(plant: Plant) -> Panel:
         slices.insert(0, (replace(stated, by=(schema.REASON,)), f"$tag_{schema.REASON}"))
     return panels.pareto(
         "losses.pareto",
-        "s",
+        "h:m:s",
         *(targets.total(schema.LOST_SECONDS, each, alias=alias) for each, alias in slices),
         steps=theme.plain(theme.WARNING),
         overrides=(panels.named("Field", mappings=theme.reasons_mappings(plant)),),
@@ -142,7 +142,7 @@ def _reasons(plant: Plant) -> Panel:
                 cell={"type": "color-background", "mode": "basic"},
             ),
             panels.named(schema.REASON, title="field.reason", mappings=theme.reasons_mappings(plant)),
-            panels.named(schema.LOST_SECONDS, title="losses.lost", unit="s", decimals=1),
+            panels.named(schema.LOST_SECONDS, title="losses.lost", unit="h:m:s", decimals=1),
             panels.named(schema.LOST_COUNT, title="losses.times", unit="count", decimals=0),
         ),
     )
@@ -153,7 +153,7 @@ def _six(plant: Plant) -> Panel:
     bars = (targets.linear(loss, _together(parts), rated, alias=f"losses.six_of.{loss}") for loss, parts in SIX.items())
     return panels.ranking(
         "losses.six",
-        "s",
+        "h:m:s",
         *bars,
         steps=theme.plain(theme.WARNING),
         overrides=(panels.named("losses.six_of.outside_the_six", color=theme.CALM),),
@@ -187,11 +187,11 @@ def _units(plant: Plant) -> Panel:
         empty="losses.none_of_a_kind",
         overrides=(
             *places.columns(plant, line=panels.of_row("line", "site", "work_center"), unit=panels.of_row("machine")),
-            panels.named("unplanned_stop_s", title="category.unplanned_stop", unit="s"),
-            panels.named("micro_stop_s", title="category.micro_stop", unit="s"),
-            panels.named("micro_stops", title="losses.micro_name", unit="count", decimals=0),
-            panels.named("mtbf_s", title="kpi:mtbf_s", unit="s"),
-            panels.named("mttr_s", title="kpi:mttr_s", unit="s"),
+            panels.named("unplanned_stop_s", title="category.unplanned_stop", unit="h:m:s"),
+            panels.named("micro_stop_s", title="category.micro_stop", unit="h:m:s"),
+            panels.named("micro_stops", title="losses.micro_times", unit="count", decimals=0),
+            panels.named("mtbf_s", title="kpi:mtbf_s", unit="h:m:s"),
+            panels.named("mttr_s", title="kpi:mttr_s", unit="h:m:s"),
             panels.named("coverage", title="kpi:coverage", unit="ratio", decimals=1, steps=theme.COVERAGE),
         ),
     )
@@ -201,7 +201,7 @@ def _trend() -> Panel:
     each = Slice(chosen=_CHOSEN, every=BUCKET)
     return panels.bars(
         "losses.trend",
-        "s",
+        "h:m:s",
         *(targets.total(f"{category}_s", each, alias=f"category.{category}") for category in _TREND),
         stacked=True,
         overrides=tuple(
@@ -242,7 +242,7 @@ def _reliability(plant: Plant) -> Panel:
     each = Slice(chosen=_CHOSEN, every=BUCKET)
     return panels.lines(
         "losses.reliability",
-        "s",
+        "h:m:s",
         *(targets.kpi(plant, name, each) for name in ("mtbf_s", "mttr_s")),
         overrides=(panels.named("kpi:mtbf_s", color=theme.GOOD), panels.named("kpi:mttr_s", color=theme.BAD)),
         custom={"showPoints": "always", "spanNulls": True},
@@ -263,7 +263,7 @@ def _longest(plant: Plant) -> Panel:
         empty="losses.no_stop",
         overrides=(
             panels.named("Time", title="losses.began", unit="time"),
-            panels.named(schema.STOP_DURATION, title="losses.duration", unit="s"),
+            panels.named(schema.STOP_DURATION, title="losses.duration", unit="h:m:s"),
             panels.named(
                 schema.STOP_CATEGORY,
                 title="field.category",

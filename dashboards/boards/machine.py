@@ -119,7 +119,7 @@ def _stops(plant: Plant) -> Panel:
         empty="machine.no_stop",
         overrides=(
             panels.named("Time", title="machine.began", unit="time"),
-            panels.named(schema.STOP_DURATION, title="machine.duration", unit="s", mappings=(_LASTS,)),
+            panels.named(schema.STOP_DURATION, title="machine.duration", unit="h:m:s", mappings=(_LASTS,)),
             panels.named(
                 schema.STOP_CATEGORY,
                 title="field.category",
@@ -203,7 +203,7 @@ def _alarms(plant: Plant) -> tuple[Panel, ...]:
         return ()
     day = Slice(window=queries.tail("24h"))
     none = {"type": "value", "options": {"0": {"text": "machine.alarm_none", "color": theme.GOOD, "index": 0}}}
-    some = {"type": "range", "options": {"from": 1, "to": None, "result": {"color": theme.BAD, "index": 1}}}
+    some = {"type": "range", "options": {"from": 1, "to": 2**32, "result": {"color": theme.BAD, "index": 1}}}
     return (
         panels.timeline(
             "machine.alarms",
@@ -234,7 +234,7 @@ def _gaps() -> Panel:
     }
     return panels.bars(
         "machine.gaps",
-        "s",
+        "h:m:s",
         *(targets.total(name, _EACH, alias=f"machine.time.{name}") for name in columns),
         width=8,
         overrides=tuple(panels.named(f"machine.time.{name}", color=color) for name, color in columns.items()),

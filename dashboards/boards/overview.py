@@ -13,6 +13,7 @@ from shopfloor.plant import Plant
 _OEE: Final = theme.rising(0.5, 0.7)
 _TARGET: Final = f"{schema.TARGET}oee"
 _GAP: Final = "gap"
+_LESS: Final = {_GAP: ("oee_index", _TARGET)}
 _GOOD: Final = f"{schema.SUM}good"
 _PLACE: Final = ("site", "work_center", "work_unit")
 _TODAY: Final = ("oee_index", _TARGET, schema.COVERAGE, _GOOD, schema.PERIOD_UNTIL)
@@ -43,13 +44,12 @@ def _numbers(plant: Plant) -> tuple[Panel, ...]:
         panels.table(
             "overview.sites",
             "text",
-            targets.rows(queries.newest_published(_TODAY, replace(of_sites, by=("site",)))),
+            targets.rows(queries.newest_published(_TODAY, replace(of_sites, by=("site",)), less=_LESS)),
             transformations=panels.arranged(
                 ("site", "oee_index", _TARGET, _GAP, schema.COVERAGE, schema.PERIOD_UNTIL),
                 ("Time", schema.CURRENT, _GOOD),
-                panels.difference("oee_index", _TARGET, _GAP),
             ),
-            width=9,
+            width=11,
             height=8,
             overrides=(
                 panels.named("site", title="field.site", mappings=names),
@@ -70,7 +70,7 @@ def _today() -> tuple[Override, ...]:
     """How the columns of ``_TODAY`` look."""
     return (
         panels.named("oee_index", title="kpi:oee_index", unit="ratio", decimals=1, steps=_OEE),
-        panels.named(_TARGET, title="overview.target", unit="ratio", decimals=0),
+        panels.named(_TARGET, title="overview.target", unit="ratio", decimals=0, **panels.NUMBERS),
         panels.named(
             _GAP,
             title="overview.gap",
@@ -93,7 +93,7 @@ def _tiles(plant: Plant) -> Panel:
         mappings=(states.mapping(plant),),
         background=True,
         overrides=places.series(plant, states.ALIAS),
-        width=12,
+        width=10,
         height=8,
         links=(panels.of_series("machine"),),
     )
@@ -106,8 +106,7 @@ def _units(plant: Plant) -> Panel:
         "overview.units",
         states.newest(),
         *states.now(plant),
-        targets.rows(queries.newest_published(_TODAY, replace(of_units, by=LEVELS))),
-        calculated=(panels.difference("oee_index", _TARGET, _GAP),),
+        targets.rows(queries.newest_published(_TODAY, replace(of_units, by=LEVELS), less=_LESS)),
         order=(*_PLACE, states.STATE, "Time", "oee_index", _TARGET, _GAP, schema.COVERAGE, _GOOD, schema.PERIOD_UNTIL),
         height=14,
         overrides=(

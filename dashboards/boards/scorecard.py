@@ -157,7 +157,7 @@ def _trend(plant: Plant) -> tuple[Panel, ...]:
         Target(query=cards.by_day(schema.COVERAGE, cards.OF_WHOLE), alias="scorecard.coverage.title"),
         width=8,
         high=1.0,
-        decimals=0,
+        decimals=1,
         empty=_NOT_YET,
     )
     groups = panels.lines(
