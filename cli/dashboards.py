@@ -9,11 +9,9 @@ from typing import Any, Final
 
 from cli.plants import load_plant
 from dashboards.alerts.contacts import contacts
-from dashboards.alerts.render import files
-from dashboards.alerts.rules import rules_of
+from dashboards.alerts.render import files, rules
 from dashboards.boards import boards_of
-from dashboards.lint import catalogue_problems, lint
-from dashboards.names import name_problems
+from dashboards.lint import catalogue_problems, lint, lint_rules
 from dashboards.render import Setting, render, text_of
 from dashboards.text import LANGUAGES, words
 from shopfloor.plant import Plant
@@ -53,8 +51,7 @@ def problems_of(plant: Plant) -> list[str]:
         return missing
     sites = [site.id for site in plant.sites]
     boards = [problem for language in LANGUAGES for problem in lint(documents(plant, language), sites)]
-    asked = ((rule.id, ask.query) for rule in rules_of(plant) for ask in rule.asks)
-    return boards + [f"alert {rule}: {problem}" for rule, query in asked for problem in name_problems(query)]
+    return boards + lint_rules(rules(plant))
 
 
 def alert_files(plant: Plant, environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""``shopfloor dashboards verify``: every query of every board on a real server, and its KPIs beside the KPI API's."""
+"""``shopfloor dashboards verify``: every query of boards and alerts on a real server, KPIs beside the KPI API's."""
 
 import argparse
 import json
@@ -13,12 +13,15 @@ from typing import Any, Final
 
 from cli.dashboards import documents, languages
 from cli.plants import load_plant
+from dashboards.alerts.render import rule_document
+from dashboards.alerts.rules import rules_of
 from dashboards.api_source import KpiApi
 from dashboards.boards import boards_of
 from dashboards.influx_source import InfluxSource
 from dashboards.kpi_values import Comparison, compare
 from dashboards.time_range import TimeRange
-from dashboards.verify import Rendered, Report, verify
+from dashboards.verify import COLUMNS, Rendered, Report, verify
+from dashboards.verify_alerts import RenderedRule, verify_rules
 from historian.influx_access import SCHEMES, InfluxAccess
 from shopfloor.clock import SystemClock
 from shopfloor.errors import ServiceUnavailable, ShopfloorError
@@ -29,7 +32,6 @@ FAILED: Final = 1
 WRONG_INPUT: Final = 2
 KEY_VARIABLE: Final = "SHOPFLOOR_API_KEY"
 _HISTORIAN = re.compile(r"\bSHOPFLOOR_HISTORIAN\b")
-_COLUMNS: Final = ("panels", "queries", "failed", "empty", "declared_empty")
 
 
 def verify_boards(arguments: argparse.Namespace) -> int:
@@ -46,6 +48,7 @@ def verify_boards(arguments: argparse.Namespace) -> int:
             api.check()
         with closing(InfluxSource(_access(arguments.url))) as source:
             report = verify(boards, source.ask, now, span)
+            verify_rules(rendered_rules(plant), source.ask, now if span is None else span.end, report)
             values = None if api is None else compare(boards, source.ask, api.kpis, plant, now)
     except ShopfloorError as fault:
         told = _HISTORIAN.sub("--url", str(fault)) if arguments.url else str(fault)
@@ -68,10 +71,16 @@ def rendered(plant: Plant, lang: str) -> list[Rendered]:
     ]
 
 
+def rendered_rules(plant: Plant) -> list[RenderedRule]:
+    """Every alert rule of a plant; each is in both languages."""
+    return [RenderedRule(rule, rule_document(plant, rule)) for rule in rules_of(plant)]
+
+
 def verdict(report: Report, values: Comparison | None) -> dict[str, Any]:
     """What ``--json`` prints."""
     found: dict[str, Any] = {
         "boards": report.boards,
+        "alerts": report.alerts,
         "panels": report.panels,
         "queries": report.queries,
         "failed": report.failed,
@@ -106,12 +115,12 @@ def _access(url: str | None) -> InfluxAccess:
 
 def _table(report: Report, found: Mapping[str, Any]) -> None:
     width = max((len(board) for board in report.by_board), default=5)
-    print(f"{'board':{width}}  " + "  ".join(f"{name:>14}" for name in _COLUMNS))
+    print(f"{'board':{width}}  " + "  ".join(f"{name:>14}" for name in COLUMNS))
     totals = Counter[str]()
     for board, numbers in report.by_board.items():
-        print(f"{board:{width}}  " + "  ".join(f"{numbers[name]:14}" for name in _COLUMNS))
+        print(f"{board:{width}}  " + "  ".join(f"{numbers[name]:14}" for name in COLUMNS))
         totals.update(numbers)
-    print(f"{'all':{width}}  " + "  ".join(f"{totals[name]:14}" for name in _COLUMNS))
+    print(f"{'all':{width}}  " + "  ".join(f"{totals[name]:14}" for name in COLUMNS))
     if "values" in found:
         windows = ", ".join(found["windows"]) or "no window: the data hold no whole hour or shift of all units"
         print(f"values: {found['values']} compared with the KPI API, {found['different']} different ({windows})")

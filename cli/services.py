@@ -41,7 +41,6 @@ from shopfloor.clock import SystemClock
 from shopfloor.errors import PlantError
 from shopfloor.instant import Instant
 from shopfloor.plant import Plant
-from shopfloor.resident_memory import give_back, keep_small
 from simulators.factory import Factory
 
 log = logging.getLogger(__name__)
@@ -111,7 +110,6 @@ def _endpoint(text: str) -> Endpoint:
 
 
 async def _edge(plant: Plant, agent_id: str, endpoints: dict[Endpoint, Endpoint] | None, drain_s: float) -> int:
-    keep_small()
     access = BrokerAccess.from_environment()
     if access.username not in (None, agent_id):
         log.warning(
@@ -153,7 +151,6 @@ def ingest(arguments: argparse.Namespace) -> int:
 
 
 async def _ingest(plant: Plant, agents: list[str]) -> int:
-    keep_small()
     gc.freeze()  # what was imported stays: the collector need not look at it again and again
     gc.set_threshold(GC_THRESHOLD)
     access = BrokerAccess.from_environment()
@@ -191,7 +188,6 @@ def api(arguments: argparse.Namespace) -> int:
 
 
 async def _api(plant: Plant, host: str, port: int) -> int:
-    keep_small()
     stop, store = stop_on_signal(), historian()
     try:
         async with served(create_app(Store(plant, store, SystemClock())), host, port) as url:
@@ -213,10 +209,8 @@ async def _until_signal(
     stop = stop_on_signal()
     running = asyncio.create_task(service, name="service")
     asked = asyncio.create_task(_asked(stop, farewell), name="signal")
-    tidy = asyncio.create_task(give_back(), name="memory")
     await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
-    tidy.cancel()
     if not running.done():
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What every rendered board must hold to, checked on the JSON itself: words, units, windows, places, links.
+"""What rendered boards and alert rules must hold to, checked on the JSON itself: words, units, windows, places, links.
 
 After the last arrow of registers -> samples -> messages -> points -> facts -> KPIs -> panels. Pure: a problem is one
 line that names board, panel and remedy.
@@ -9,10 +9,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
+from dashboards.alerts.render import questions
+from dashboards.macros import UnknownVariable, expand_in_alert
 from dashboards.names import name_problems
 from dashboards.queries import NEWEST, WINDOW, ZONE
-from dashboards.render import SOURCE_VARIABLE
+from dashboards.render import SOURCE_UID, SOURCE_VARIABLE
 from dashboards.text import LANGUAGES, words
+from dashboards.time_range import TimeRange
 from historian.schema import COVERAGE, Measurement
 from kpi.evaluation.formulas import RATED
 
@@ -25,7 +28,7 @@ _ENDS: Final = WINDOW.split(" AND ")
 """Both ends of the range; the first may be moved back, as to the start of a month."""
 _LOOKUP = re.compile(rf'SELECT [^()]*\([^()]*\) AS "\w+" FROM "{Measurement.SITES}" WHERE [^()]*(?:\([^()]*\))?[^()]*')
 """What holds at any time and has none of its own."""
-_BUCKETS = re.compile(r"GROUP BY time\(", re.IGNORECASE)
+_BUCKETS = re.compile(r"GROUP BY (?:[^()]*,\s*)?time\(", re.IGNORECASE)
 _FILLS = re.compile(r"\bfill\(", re.IGNORECASE)
 _ZONES = re.compile(r"\btz\('[^']*'\)", re.IGNORECASE)
 _ADDRESS = re.compile(r"/d/([^?/]+)")
@@ -35,6 +38,16 @@ def lint(boards: Sequence[Json], sites: Collection[str]) -> list[str]:
     """Every problem of boards that stand together; ``sites`` are the ids that no query may name."""
     known = {str(board["uid"]) for board in boards}
     return [f"{board['uid']}: {problem}" for board in boards for problem in _board(board, known, sites)]
+
+
+def lint_rules(rules: Sequence[Json]) -> list[str]:
+    """Every problem of the questions of alert rules."""
+    return [
+        f"alert {rule['title']!r}: query {question['refId']}: {problem}"
+        for rule in rules
+        for question in questions(rule)
+        for problem in _question(question)
+    ]
 
 
 def catalogue_problems() -> list[str]:
@@ -91,6 +104,25 @@ def _query(target: Json, sites: Collection[str]) -> Iterator[str]:
         yield f"no window; write {WINDOW}"
     if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):
         yield "GROUP BY time without fill(): say what an empty stretch is"
+    yield from name_problems(query)
+
+
+def _question(question: Json) -> Iterator[str]:
+    model, back = question["model"], question["relativeTimeRange"]
+    query: str = model["query"]
+    for found in (question["datasourceUid"], model["datasource"]["uid"]):
+        if found != SOURCE_UID:
+            yield f"data source {found!r} is not that of the provisioning; use {SOURCE_UID}"
+    if not back["from"] > back["to"] >= 0:
+        yield "its stretch of time ends before it begins"
+    if "$timeFilter" not in query:
+        yield "no window; write $timeFilter"
+    if len(_BUCKETS.findall(query)) > len(_FILLS.findall(query)):
+        yield "GROUP BY time without fill(): say what an empty stretch is"
+    try:
+        expand_in_alert(query, TimeRange(0, 1), 1)
+    except UnknownVariable as fault:
+        yield str(fault)
     yield from name_problems(query)
 
 

@@ -18,6 +18,7 @@ _NAME = re.compile(
 _SPECIAL = re.compile(r"[\\^$*+?.()|\[\]{}/]")
 _TIME_FILTER: Final = ("timeFilter", "__timeFilter")
 _INTERVAL: Final = ("__interval", "interval")
+_KNOWN_TO_ALERTS: Final = "$timeFilter, $__interval and $__interval_ms"
 
 
 class UnknownVariable(ShopfloorError):
@@ -53,10 +54,28 @@ def expand(query: str, scope: Scope) -> str:
     return _NAME.sub(replaced, query)
 
 
+def expand_in_alert(query: str, span: TimeRange, interval: int) -> str:
+    """A query of an alert rule as it reaches the server, ``interval`` in ms; raises UnknownVariable.
+
+    The alerting engine has no browser: the data source's backend fills in the range and the interval, and nothing else.
+    Source: ``Query.Build`` in ``pkg/tsdb/influxdb/models/query.go`` of Grafana.
+    """
+    expanded = query.replace("$timeFilter", _time_filter(span))
+    expanded = expanded.replace("$interval", interval_text(interval))
+    expanded = expanded.replace("$__interval_ms", str(interval)).replace("$__interval", interval_text(interval))
+    if left := _NAME.search(expanded):
+        raise UnknownVariable(f"{left[0]} is filled in on boards alone; an alert knows {_KNOWN_TO_ALERTS}")
+    return expanded
+
+
+def _time_filter(span: TimeRange) -> str:
+    return f"time >= {span.start}ms and time <= {span.end}ms"
+
+
 def _value(name: str, how: str | None, scope: Scope) -> str:
     span = scope.span
     if name in _TIME_FILTER:
-        return f"time >= {span.start}ms and time <= {span.end}ms"
+        return _time_filter(span)
     if name in _INTERVAL:
         return interval_text(scope.interval_ms)
     numbers = {"__from": span.start, "__to": span.end, "__interval_ms": scope.interval_ms}

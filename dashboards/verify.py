@@ -2,12 +2,14 @@
 
 Beside the panels of registers -> samples -> messages -> points -> facts -> KPIs -> panels. A board is asked twice: with
 All chosen, where an answer without a value is a defect unless the panel's definition says why, and with some chosen,
-where it is not. The server is whatever ``ask`` reaches.
+where it is not. What is so excused on a board of one machine or guideline is asked of the others too: most of it has a
+value there. The server is whatever ``ask`` reaches.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from dashboards.answers import Answer, options
@@ -22,8 +24,12 @@ Ask = Callable[[str], Answer]
 
 SOME: Final = 2
 """So many values of a variable are chosen where not all are."""
+OTHERS: Final = 24
+"""Of a board that shows one thing at a time, at most so many others are looked at."""
 PIXELS_PER_COLUMN: Final = 78
 """Of a board on a screen of 1,920: a panel shows at most one point a pixel."""
+COLUMNS: Final = ("panels", "alerts", "queries", "failed", "empty", "declared_empty")
+"""What is counted of each board."""
 _ALL: Final = "$__all"
 
 
@@ -65,17 +71,19 @@ class Report:
     """What came of all of it."""
 
     boards: int = 0
+    alerts: int = 0
+    """Rules, each in both languages at once."""
     panels: int = 0
     queries: int = 0
     failed: int = 0
     empty: int = 0
     declared_empty: int = 0
-    """Queries without a value on panels that say why."""
+    """Queries without a value, whatever is chosen, on panels and of rules that say why."""
     slowest_s: float = 0.0
     slowest: str = ""
     problems: list[Problem] = field(default_factory=list)
     by_board: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Board -> its own numbers of panels, queries, failed, empty, declared_empty."""
+    """Board, or ``alerts`` for all rules -> its own numbers, by COLUMNS."""
 
     def tell(self, problem: Problem) -> None:
         """Count and keep a problem."""
@@ -85,10 +93,7 @@ class Report:
 
     def count(self, board: str, what: str) -> None:
         """One more on a board."""
-        numbers = self.by_board.setdefault(
-            board, dict.fromkeys(("panels", "queries", "failed", "empty", "declared_empty"), 0)
-        )
-        numbers[what] += 1
+        self.by_board.setdefault(board, dict.fromkeys(COLUMNS, 0))[what] += 1
 
 
 def panels_of(document: Json) -> list[Json]:
@@ -108,9 +113,12 @@ def verify(boards: Sequence[Rendered], ask: Ask, now: Instant, span: TimeRange |
     report = Report()
     for rendered in boards:
         report.boards += 1
-        asked = BoardQueries(rendered, _timed(ask, rendered, report), span or range_of(rendered.document, now))
-        _all_chosen(asked, report)
+        asked = BoardQueries(rendered, timed(ask, rendered.uid, report), span or range_of(rendered.document, now))
+        excused = _all_chosen(asked, report)
         _some_chosen(asked, report)
+        for _ in _nowhere(asked, excused, report):
+            report.declared_empty += 1
+            report.count(rendered.uid, "declared_empty")
     return report
 
 
@@ -159,6 +167,23 @@ class BoardQueries:
             for at, target in enumerate(panel["targets"]):
                 yield target["refId"], self.expanded(target["query"], interval, repeated), at
 
+    def others(self, chosen: Mapping[str, Sequence[str]] | None = None) -> Iterator[Mapping[str, Sequence[str]]]:
+        """Every combination of the values of which one alone can be chosen: site, line and unit, or a guideline."""
+        chosen = chosen or {}
+        single = [
+            variable["name"]
+            for variable in self.rendered.document["templating"]["list"]
+            if variable["type"] == "query" and not variable["hide"] and not variable["multi"]
+            if not variable["includeAll"] and variable["name"] not in chosen
+        ]
+        if not single:
+            yield chosen
+            return
+        for _ in self.fill(chosen):
+            pass
+        for value in self.values[single[0]]:
+            yield from self.others({**chosen, single[0]: (value,)})
+
     def _repetitions(self, variable: str | None) -> Iterator[Mapping[str, Choice]]:
         if not variable:
             yield {}
@@ -179,22 +204,25 @@ def _choice(variable: Json, values: Sequence[str], chosen: Sequence[str] | None)
     return Choice(tuple(kept or values[:1] or selected))
 
 
-def _timed(ask: Ask, rendered: Rendered, report: Report) -> Ask:
+def timed(ask: Ask, board: str, report: Report) -> Ask:
+    """``ask``, with each query counted for a board and the slowest one kept."""
+
     def asked(query: str) -> Answer:
         began = time.perf_counter()
         answer = ask(query)
         taken = time.perf_counter() - began
         report.queries += 1
-        report.count(rendered.uid, "queries")
+        report.count(board, "queries")
         if taken > report.slowest_s:
-            report.slowest_s, report.slowest = taken, f"{rendered.uid}: {query}"
+            report.slowest_s, report.slowest = taken, f"{board}: {query}"
         return answer
 
     return asked
 
 
-def _all_chosen(asked: BoardQueries, report: Report) -> None:
-    uid = asked.rendered.uid
+def _all_chosen(asked: BoardQueries, report: Report) -> list[tuple[Json, str]]:
+    """Ask all; gives the panels, each with the ``refId``, that are without a value and say why."""
+    uid, excused = asked.rendered.uid, list[tuple[Json, str]]()
     for name, text, answer in _variables(asked, report, None):
         if answer.error is None and answer.empty:
             report.tell(Problem(uid, name, "variable", "empty", "the variable finds nothing to choose", text))
@@ -207,11 +235,28 @@ def _all_chosen(asked: BoardQueries, report: Report) -> None:
             if not answer.empty or answer.error is not None:
                 continue
             if panel.empty is not None:
-                report.declared_empty += 1
-                report.count(uid, "declared_empty")
+                excused.append((document, ref))
             else:
                 detail = "no value; mend it, or say in Panel.empty when that is right"
                 report.tell(Problem(uid, document["title"], ref, "empty", detail, text))
+    return excused
+
+
+def _nowhere(asked: BoardQueries, excused: list[tuple[Json, str]], report: Report) -> list[tuple[Json, str]]:
+    """Those of them that have no value whatever else is chosen."""
+    for chosen in islice(asked.others(), OTHERS):
+        if not chosen or not excused:
+            break
+        for _ in _variables(asked, report, chosen):
+            pass
+        answered = {
+            (document["id"], ref)
+            for document in {each["id"]: each for each, _ in excused}.values()
+            for ref, _, answer in _panel(asked, document, report)
+            if not answer.empty
+        }
+        excused = [each for each in excused if (each[0]["id"], each[1]) not in answered]
+    return excused
 
 
 def _some_chosen(asked: BoardQueries, report: Report) -> None:

@@ -37,10 +37,13 @@ def title_of(rule: Rule, language: str, plant: Plant) -> str:
 
 def annotations(rule: Rule) -> dict[str, str]:
     """What a rule says in every language; the numbers of its questions are filled in when it calls."""
+    texts = {"summary": f"{rule.text}.summary", "about": f"{rule.text}.about"}
+    if rule.empty is not None:
+        texts["no_data"] = rule.empty
     return {
-        f"{part}_{language}": _filled(words(language).must(f"{rule.text}.{part}"), rule.words)
+        f"{part}_{language}": _filled(words(language).must(text), rule.words)
         for language in LANGUAGES
-        for part in ("summary", "about")
+        for part, text in texts.items()
     }
 
 

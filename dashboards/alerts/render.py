@@ -1,7 +1,7 @@
 """Alert rules, templates, contact points and their route as Grafana's API and provisioning files write them. Pure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import yaml
@@ -22,7 +22,8 @@ MARK: Final = "shopfloor"
 """The label by which our alerts are told from all others; its value is the kind of rule."""
 REPEAT: Final = "8h"
 """What still holds is told again after a shift."""
-_EXPRESSIONS: Final = {"type": "__expr__", "uid": "__expr__"}
+_EXPRESSION: Final = "__expr__"
+_EXPRESSIONS: Final = {"type": _EXPRESSION, "uid": _EXPRESSION}
 _SOURCE: Final = {"type": "influxdb", "uid": SOURCE_UID}
 _CONDITION: Final = "CALL"
 
@@ -39,10 +40,11 @@ def uid_of(plant: Plant, rule: Rule) -> str:
 
 def rules(plant: Plant) -> list[Json]:
     """Every rule as both ways of provisioning write it."""
-    return [_rule(plant, rule) for rule in rules_of(plant)]
+    return [rule_document(plant, rule) for rule in rules_of(plant)]
 
 
-def _rule(plant: Plant, rule: Rule) -> Json:
+def rule_document(plant: Plant, rule: Rule) -> Json:
+    """One of them."""
     return {
         "uid": uid_of(plant, rule),
         "title": title_of(rule, plant.language, plant)[:190],
@@ -54,6 +56,11 @@ def _rule(plant: Plant, rule: Rule) -> Json:
         "annotations": annotations(rule),
         "labels": {**rule.labels, MARK: rule.text.rpartition(".")[2], "severity": rule.severity.value},
     }
+
+
+def questions(rule: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The parts of a rule that ask a data source; the others compute with their answers."""
+    return (part for part in rule["data"] if part["datasourceUid"] != _EXPRESSION)
 
 
 def _question(ask: Ask) -> Json:
@@ -88,7 +95,7 @@ def _expression(ref: str, what: Mapping[str, str]) -> Json:
     return {
         "refId": ref,
         "relativeTimeRange": {"from": 0, "to": 0},
-        "datasourceUid": "__expr__",
+        "datasourceUid": _EXPRESSION,
         "model": {"refId": ref, "datasource": _EXPRESSIONS, **what},
     }
 

@@ -48,6 +48,8 @@ class Rule:
     """On the last number of each question, in Grafana's expressions: ``$A > 0``; true calls."""
     severity: Severity = Severity.WARNING
     silence: Silence = Silence.FINE
+    empty: str | None = None
+    """Text id that says when its queries are rightly without an answer; without it that is a defect."""
     lasting_s: int = 0
     """The condition must hold so long."""
     labels: Mapping[str, str] = field(default_factory=dict)

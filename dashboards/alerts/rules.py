@@ -67,6 +67,7 @@ def _stopped(plant: Plant) -> Iterator[Rule]:
             asks=(Ask(name="A", query=query, since_s=_STOPS_S, until_s=seconds),),
             condition="$A > 0",
             severity=Severity.CRITICAL,
+            empty="alert.stopped.empty",
             words={"minutes": f"{seconds / _MINUTE:g}"},
         )
 
@@ -99,6 +100,7 @@ def _under_target(plant: Plant) -> Iterator[Rule]:
         text="alert.oee",
         asks=tuple(Ask(name=name, query=query, since_s=_SHIFT_S) for name, query in zip("AB", asked, strict=True)),
         condition="$A < $B",
+        empty="alert.oee.empty",
     )
 
 
@@ -217,6 +219,7 @@ def _charts(plant: Plant) -> Iterator[Rule]:
         text="alert.spc",
         asks=(Ask(name="A", query=query, since_s=_CHART_S),),
         condition="$A > 0",
+        empty="alert.spc.empty",
         words={"minutes": f"{_CHART_S // _MINUTE}"},
     )
 

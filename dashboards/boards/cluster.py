@@ -50,17 +50,19 @@ def board(plant: Plant) -> Board:
 
 
 def _ranks(plant: Plant) -> tuple[Panel, ...]:
-    def rank(name: str, column: str, query: str, unit: str, *, best_first: bool = True, **more: Any) -> Panel:
+    def rank(
+        name: str, column: str, told: tuple[str, ...], unit: str, *, best_first: bool = True, **more: Any
+    ) -> Panel:
         return panels.ranking(
             f"cluster.{name}",
             unit,
-            Target(query=cluster.who(), shape=Shape.TABLE),
-            Target(query=cluster.ranked(column, query), shape=Shape.TABLE),
+            *(Target(query=query, shape=Shape.TABLE) for query in (cluster.who(), *told)),
             width=6,
             height=9,
             transformations=(
                 *_joined((WHO, column)),
                 {"id": "filterByValue", "options": {"filters": [_absent(column)], "type": "exclude", "match": "any"}},
+                *more.pop("then", ()),
                 {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": column, "desc": best_first}]}},
             ),
             overrides=(_who(plant),),
@@ -68,15 +70,31 @@ def _ranks(plant: Plant) -> tuple[Panel, ...]:
             **more,
         )
 
-    def kpi(name: str) -> str:
-        return queries.kpi(name, SITES)
+    def kpi(name: str) -> tuple[str, ...]:
+        return (cluster.ranked(name, queries.kpi(name, SITES)),)
 
-    score = cluster.cards(schema.SCORE, CARD_SCORE)
+    # InfluxQL joins no two measurements: what is known comes as an answer of its own, and Grafana joins
+    score = (
+        cluster.cards(schema.SCORE, CARD_SCORE),
+        cluster.ranked(schema.COVERAGE, queries.kpi(schema.COVERAGE, SITES)),
+    )
     return (
         rank("oee", "oee_index", kpi("oee_index"), "ratio", decimals=1, steps=theme.rising(0.5, 0.7)),
         rank("per_ton", "sec_kwh_per_t", kpi("sec_kwh_per_t"), "kWh/t", best_first=False, decimals=1),
         rank("cost", "energy_cost_per_t", kpi("energy_cost_per_t"), "currency", best_first=False, decimals=0),
-        rank("score", CARD_SCORE, score, "1", decimals=2),
+        rank("score", CARD_SCORE, score, "1", decimals=2, then=_known_alone()),
+    )
+
+
+def _known_alone() -> tuple[dict[str, Any], ...]:
+    """Only sites that have a coverage, which itself is not shown."""
+    filters = {"filters": [_absent(schema.COVERAGE)], "type": "exclude", "match": "any"}
+    return (
+        {"id": "filterByValue", "options": filters},
+        {
+            "id": "organize",
+            "options": {"excludeByName": {schema.COVERAGE: True}, "indexByName": {}, "renameByName": {}},
+        },
     )
 
 
@@ -112,7 +130,7 @@ def _sites(plant: Plant) -> Panel:
             panels.named(CARD_SCORE, title="cluster.field.score", unit="1", decimals=2),
             panels.named(CARD_COVERAGE, title="cluster.field.score_coverage", unit="ratio", decimals=0),
         ),
-        empty="cluster.no_day",
+        empty="cluster.no_day_or_mixed",
     )
 
 

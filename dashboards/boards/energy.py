@@ -8,8 +8,10 @@ from dashboards import published_queries as published
 from dashboards.board import Board, Override, Panel, Row, Shape, Target
 from dashboards.published_queries import LINE_COVERAGE, SITE_ENERGY, SITE_KPIS, UNIT_ENERGY
 from dashboards.queries import BUCKET, LEVELS, Slice
+from dashboards.signals import tags_of
 from historian import schema
 from shopfloor.plant import Plant
+from shopfloor.tag import TagKind
 
 DAY: Final = "1d"
 COLORED: Final = {"type": "color-text"}
@@ -18,6 +20,7 @@ UNITS: Final = Slice(chosen=("site", "work_center", "work_unit", schema.SHIFT), 
 TREND: Final = replace(UNITS, every=BUCKET)
 GAPPED: Final = replace(TREND, fill="null")
 _NO_METER: Final = "energy.needs_energy"
+_REACTIVE: Final = "reactive_kvarh"
 
 KPIS: Final = {
     "energy_kwh_per_good": "kWh/quantity",
@@ -71,11 +74,21 @@ def board(plant: Plant) -> Board:
             Row("energy.row_sites", (*_site_numbers(plant), _sites(plant))),
             Row("energy.row_course", _course()),
             Row("energy.row_units", (_units(plant), *_intensity(plant))),
-            Row("energy.row_tariff", (*_tariff(), _bills(plant))),
-            Row("energy.row_baseline", _baseline()),
+            Row("energy.row_tariff", (*_tariff(plant), _bills(plant))),
+            Row("energy.row_baseline", _baseline() if _compares(plant) else (panels.note("energy.no_baseline"),)),
             Row("energy.row_carbon", (_carbon(), panels.note("energy.renewable", width=12, height=8))),
         ),
     )
+
+
+def _compares(plant: Plant) -> bool:
+    """Whether any unit has a baseline."""
+    return any(unit.baseline is not None for unit in plant.units.values())
+
+
+def _counts_reactive(plant: Plant) -> bool:
+    """Whether any device counts reactive energy."""
+    return _REACTIVE in tags_of(plant.units.values(), TagKind.COUNTER)
 
 
 # ------------------------------------------------------------ sites
@@ -169,26 +182,27 @@ def _course() -> tuple[Panel, ...]:
 
 
 def _units(plant: Plant) -> Panel:
+    kpis = tuple(name for name in KPIS if name != "power_factor" or _counts_reactive(plant))
     sums = ("energy_kwh", "unattributed_energy_kwh", "idle_energy_kwh")
     return panels.table(
         "energy.units",
         "kWh",
         *(targets.total(column, UNITS, alias="", shape=Shape.TABLE) for column in sums),
         Target(query=queries.greatest("demand_max_kw", UNITS), shape=Shape.TABLE),
-        *(targets.kpi(plant, name, UNITS, alias="", shape=Shape.TABLE) for name in KPIS),
+        *(targets.kpi(plant, name, UNITS, alias="", shape=Shape.TABLE) for name in kpis),
         height=9,
         decimals=0,
         overrides=(
             *(panels.named(column, title=f"energy.field.{column}", unit="kWh") for column in sums),
             panels.named("demand_max_kw", title="energy.field.demand_max_kw", unit="kW"),
-            *_kpi_columns(KPIS),
+            *_kpi_columns(kpis),
             *places.columns(plant, line=panels.of_row("line", "site", "work_center"), unit=panels.of_row("machine")),
         ),
-        empty=_NO_METER,
+        empty="energy.needs_energy_or_gap",
     )
 
 
-def _kpi_columns(names: tuple[str, ...] | dict[str, str]) -> tuple[Override, ...]:
+def _kpi_columns(names: tuple[str, ...]) -> tuple[Override, ...]:
     steps = {
         "coverage": theme.COVERAGE,
         "idle_energy_share": theme.falling(0.1, 0.25),
@@ -229,7 +243,7 @@ def _intensity(plant: Plant) -> tuple[Panel, ...]:
 # ------------------------------------------------------------ price
 
 
-def _tariff() -> tuple[Panel, ...]:
+def _tariff(plant: Plant) -> tuple[Panel, ...]:
     days = replace(SITE_ENERGY, every=DAY)
 
     def by_day(name: str, unit: str, columns: tuple[str, str]) -> Panel:
@@ -245,17 +259,21 @@ def _tariff() -> tuple[Panel, ...]:
     return (
         by_day("peak_kwh", "kWh", ("peak_kwh", "off_peak_kwh")),
         by_day("peak_cost", "currency", ("peak_cost", "off_peak_cost")),
-        panels.lines(
-            "energy.power_factor",
-            "1",
-            Target(query=queries.course("power_factor", TREND), alias=targets.UNIT_ALIAS),
-            steps=(*theme.rising(LEAST_POWER_FACTOR, LEAST_POWER_FACTOR),),
-            custom={"thresholdsStyle": {"mode": "dashed"}},
-            width=8,
-            high=1.0,
-            decimals=3,
-            empty="energy.needs_reactive",
-        ),
+        _power_factor() if _counts_reactive(plant) else panels.note("energy.no_reactive", width=8, height=8),
+    )
+
+
+def _power_factor() -> Panel:
+    return panels.lines(
+        "energy.power_factor",
+        "1",
+        Target(query=queries.course("power_factor", TREND), alias=targets.UNIT_ALIAS),
+        steps=(*theme.rising(LEAST_POWER_FACTOR, LEAST_POWER_FACTOR),),
+        custom={"thresholdsStyle": {"mode": "dashed"}},
+        width=8,
+        high=1.0,
+        decimals=3,
+        empty="energy.needs_reactive",
     )
 
 

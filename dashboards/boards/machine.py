@@ -7,7 +7,7 @@ from typing import Final
 from dashboards import panels, places, queries, states, targets, theme, variables
 from dashboards.board import Board, Panel, Row, Shape, Target
 from dashboards.queries import BUCKET, INTERVAL, NEWEST, Slice
-from devices.library import load as load_template
+from dashboards.signals import tags_of
 from historian import schema
 from historian.influx_names import MARKER
 from historian.schema import Measurement
@@ -172,11 +172,9 @@ def _counters() -> Panel:
 
 
 def _signals(plant: Plant) -> tuple[Panel, ...]:
-    """A panel for each kind of level that any unit of the plant measures, what most units measure first."""
-    devices = Counter(unit.device.template for unit in plant.units.values())
-    units = Counter[str]()
-    for template, count in devices.items():
-        units.update({tag.spec.name: count for tag in load_template(template).tags})
+    """A panel for each kind of level that any machine of the plant measures, what most machines measure first."""
+    machines = [unit for unit in plant.units.values() if unit.is_machine]
+    units = Counter(name for machine in machines for name in tags_of((machine,), TagKind.GAUGE))
     kinds: dict[tuple[str, str], set[str]] = {}
     for name, unit in _tags(plant, TagKind.GAUGE).items():
         if name != _CYCLE:
@@ -196,10 +194,8 @@ def _signals(plant: Plant) -> tuple[Panel, ...]:
 
 
 def _tags(plant: Plant, kind: TagKind) -> dict[str, str]:
-    """Names and units of the tags of a kind, of all units' devices."""
-    templates = sorted({unit.device.template for unit in plant.units.values()})
-    specs = [tag.spec for template in templates for tag in load_template(template).tags]
-    return {spec.name: spec.unit for spec in specs if spec.kind is kind}
+    """Those of the machines: a meter cannot be chosen on this board."""
+    return tags_of((unit for unit in plant.units.values() if unit.is_machine), kind)
 
 
 def _alarms(plant: Plant) -> tuple[Panel, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.dashboards_verify import rendered
+from cli.dashboards_verify import rendered, rendered_rules
 from cli.main import main
 from dashboards import targets
 from dashboards.api_source import KpiApi
@@ -22,10 +22,11 @@ from dashboards.kpi_values import compare
 from dashboards.published_queries import SITE_KPIS
 from dashboards.render import Setting, render
 from dashboards.text import words
-from dashboards.verify import Rendered, panels_of, verify
+from dashboards.verify import BoardQueries, Rendered, Report, range_of, verify
+from dashboards.verify_alerts import ALERTS, RenderedRule, verify_rules
 from historian.influx_access import InfluxAccess
 from historian.influx_http import InfluxServer
-from shopfloor.instant import format_instant
+from shopfloor.instant import HOUR, format_instant
 from tests.board_data import BoardData, filled, fresh_url, kpi_api
 from tests.filled_plant import PLANT_FILE
 from tests.influxd import InfluxDaemon
@@ -61,18 +62,22 @@ async def test_every_query_answers_and_every_kpi_is_the_apis(
     assert (found["problems"], found["differences"]) == ([], [])
     assert (code, found["failed"], found["empty"], found["different"]) == (0, 0, 0, 0)
     assert found["boards"] == 2 * len(boards_of(day.plant))
+    assert found["alerts"] == len(rendered_rules(day.plant))
     assert found["queries"] > found["panels"] > found["boards"]
     assert len(found["windows"]) == 3  # an hour, a day of shifts, a production day
     assert found["values"] > found["defined"] > 20
 
 
 def broken(day: BoardData, old: str, new: str) -> Rendered:
-    """The first board with another query on its first panel."""
-    first = rendered(day.plant, "en")[0]
-    document = copy.deepcopy(dict(first.document))
-    target = panels_of(document)[0]["targets"][0]
-    target["query"] = target["query"].replace(old, new)
-    return Rendered(first.board, document)
+    """The first board that has it, with another query on its first panel that has it and may not be empty."""
+    for whole in rendered(day.plant, "en"):
+        found = Rendered(whole.board, copy.deepcopy(dict(whole.document)))
+        for panel, document in found.panels():
+            for target in document["targets"]:
+                if old in target["query"] and panel.empty is None:
+                    target["query"] = target["query"].replace(old, new)
+                    return found
+    raise AssertionError(f"no board asks {old}")
 
 
 @pytest.mark.parametrize(
@@ -91,11 +96,79 @@ def test_a_broken_query_is_told(
     assert any(problem.kind == kind and detail in problem.detail for problem in report.problems)
 
 
+def asked_rules(rules: list[RenderedRule], source: InfluxSource, now: int) -> Report:
+    report = Report()
+    verify_rules(rules, source.ask, now, report)
+    return report
+
+
+def test_every_question_of_an_alert_answers(day: BoardData, source: InfluxSource) -> None:
+    rules = rendered_rules(day.plant)
+    report = asked_rules(rules, source, day.now)
+    assert report.problems == []
+    assert report.alerts == len(rules)
+    assert report.queries == sum(len(each.rule.asks) for each in rules)
+    assert report.by_board[ALERTS]["queries"] == report.queries
+    assert report.declared_empty < report.queries / 2
+
+
+def test_after_the_last_sample_the_rules_that_need_some_are_empty(day: BoardData, source: InfluxSource) -> None:
+    rules = rendered_rules(day.plant)
+    report = asked_rules(rules, source, day.now + HOUR)
+    silent = {problem.panel for problem in report.problems}
+    assert {problem.kind for problem in report.problems} == {"empty"}
+    assert silent == {each.document["title"] for each in rules if each.rule.empty is None}
+
+
+SILENT = 'SELECT count("told_t") FROM "ledger" WHERE $timeFilter AND "agent" = \'edge-ceper-1\''
+
+
+def broken_rule(day: BoardData, old: str, new: str) -> RenderedRule:
+    """The rule of a silent agent with another query."""
+    (silent,) = [each for each in rendered_rules(day.plant) if each.rule.id.startswith("silent-")]
+    document = copy.deepcopy(dict(silent.document))
+    model = document["data"][0]["model"]
+    assert old in model["query"]
+    model["query"] = model["query"].replace(old, new)
+    return RenderedRule(silent.rule, document)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "detail"),
+    [
+        ("SELECT", "SELCT", "failed", "error parsing query"),
+        ('"ledger"', '"ledgers"', "empty", "no value"),
+        ("$timeFilter", "time < ${__to}ms", "failed", "${__to} is filled in on boards alone"),
+        (SILENT, 'SELECT last("category_text") FROM "stops"', "failed", "last is no number"),
+    ],
+)
+def test_a_broken_alert_is_told(
+    day: BoardData, source: InfluxSource, old: str, new: str, kind: str, detail: str
+) -> None:
+    (problem,) = asked_rules([broken_rule(day, old, new)], source, day.now).problems
+    assert (problem.board, problem.query, problem.kind) == (ALERTS, "QA", kind)
+    assert detail in problem.detail
+
+
+def test_what_another_machine_measures_is_not_empty(day: BoardData, source: InfluxSource) -> None:
+    (machine,) = [each for each in rendered(day.plant, "en") if each.board.id == "machine"]
+    span = range_of(machine.document, day.now)
+    asked = BoardQueries(machine, source.ask, span)
+    units = {chosen["unit"][0] for chosen in asked.others()}
+    assert units == {unit.path.work_unit for unit in day.plant.units.values() if unit.is_machine}
+    signals = [each for each in machine.panels() if each[0].text.startswith("machine.signal.")]
+    assert {each[0].text.rpartition(".")[2] for each in signals} == {"mass", "power", "pressure", "temperature"}
+    board = replace(machine.board, rows=(Row("machine.row_signals", tuple(panel for panel, _ in signals)),))
+    document = {**machine.document, "panels": [document for _, document in signals]}
+    report = verify([Rendered(board, document)], source.ask, day.now)
+    assert (report.problems, report.declared_empty) == ([], 0)
+
+
 async def test_a_number_that_is_not_the_apis_is_told(day: BoardData, source: InfluxSource) -> None:
     def wrong(window: Any, subject: str) -> dict[str, dict[str, float | None]]:
         return {unit: {"oee_index": 0.123, "coverage": None} for unit in day.plant.units}
 
-    boards = [each for each in rendered(day.plant, "en") if each.board.id == "overview"]
+    boards = [each for each in rendered(day.plant, "en") if each.board.id == "line"]
     found = compare(boards, source.ask, wrong, day.plant, day.now)
     assert len(found.differences) > found.values / 2
 
@@ -116,7 +189,10 @@ def test_a_table_names_every_board(day: BoardData, capsys: pytest.CaptureFixture
     asked = ["dashboards", "verify", str(day.plant_file), "--url", day.url, "--language", "id"]
     assert main([*asked, "--now", format_instant(day.now)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[0] for line in lines[1:-1]} == {f"{board.uid}-id" for board in boards_of(day.plant)}
+    assert {line.split()[0] for line in lines[1:-1]} == {
+        *(f"{board.uid}-id" for board in boards_of(day.plant)),
+        ALERTS,
+    }
 
 
 @pytest.mark.parametrize(

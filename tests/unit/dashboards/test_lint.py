@@ -10,7 +10,8 @@ import pytest
 from cli.dashboards import MANY_ZONES, documents, problems_of, zone_of
 from cli.main import main
 from cli.plants import load_plant
-from dashboards.lint import lint
+from dashboards.alerts.render import questions, rules
+from dashboards.lint import lint, lint_rules
 from tests.filled_plant import PLANT_FILE
 
 SITES = ("ceper",)
@@ -77,3 +78,40 @@ def test_a_broken_rule_is_told(
     problems = lint(broken, SITES)
     assert problems
     assert any(words in problem for problem in problems)
+
+
+def asked(change: Callable[[str], str]) -> Callable[[dict[str, Any]], None]:
+    def changed(rule: dict[str, Any]) -> None:
+        model = next(questions(rule))["model"]
+        model["query"] = change(model["query"])
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (asked(lambda query: query.replace("$timeFilter", "time > now() - 1h")), "no window; write $timeFilter"),
+        (asked(lambda query: f"{query}, time(1h)"), "GROUP BY time without fill"),
+        (asked(lambda query: query.replace("$timeFilter", "$timeFilter AND time < ${__to}ms")), "on boards alone"),
+        (asked(lambda query: query.replace('"stops"', '"stop"')), "no measurement 'stop'"),
+        (asked(lambda query: query.replace('"site"', '"works"')), "no tag 'works'"),
+        (lambda rule: rule["data"][0].update(datasourceUid="influx"), "data source 'influx'"),
+        (lambda rule: rule["data"][0]["relativeTimeRange"].update(to=604_800), "ends before it begins"),
+    ],
+)
+def test_a_broken_alert_is_told(change: Callable[[dict[str, Any]], object], words: str) -> None:
+    found = rules(load_plant(PLANT_FILE))
+    assert lint_rules(found) == []
+    change(found[0])
+    problems = lint_rules(found)
+    assert problems
+    assert all(problem.startswith(f"alert {found[0]['title']!r}: query QA: ") for problem in problems)
+    assert any(words in problem for problem in problems)
+
+
+def test_an_alert_on_what_was_replaced_is_told() -> None:
+    (rule,) = [each for each in rules(load_plant(PLANT_FILE)) if each["labels"]["shopfloor"] == "oee"]
+    for question in questions(rule):
+        question["model"]["query"] = question["model"]["query"].replace('AND "current" = 1 ', "")
+    assert len([problem for problem in lint_rules([rule]) if 'kpi_published without "current" = 1' in problem]) == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from dashboards.answers import Answer, Series, number, options, read_answer
-from dashboards.macros import Choice, Scope, UnknownVariable, expand
+from dashboards.macros import Choice, Scope, UnknownVariable, expand, expand_in_alert
 from dashboards.time_range import BadRange, TimeRange, duration_ms, instant_of, interval_ms, interval_text
 from shopfloor.instant import HOUR, format_instant, parse_instant
 
@@ -50,6 +50,26 @@ def test_a_macro_is_expanded(query: str, expanded: str) -> None:
 def test_what_grafana_would_leave_standing_is_told(query: str) -> None:
     with pytest.raises(UnknownVariable, match=r"no variable is named 'lime'; the board has|is not known here; write"):
         expand(query, SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("query", "expanded"),
+    [
+        ("WHERE $timeFilter", "WHERE time >= 1000ms and time <= 61000ms"),
+        ("time($__interval)", "time(5m)"),
+        ("time($interval)", "time(5m)"),
+        ("$__interval_ms", "300000"),
+        ("=~ /^a$/", "=~ /^a$/"),
+    ],
+)
+def test_the_alerting_engine_fills_in_range_and_interval(query: str, expanded: str) -> None:
+    assert expand_in_alert(query, SPAN, 300_000) == expanded
+
+
+@pytest.mark.parametrize("query", ["${__from}", "$__timeFilter", "${__interval}", "${unit:regex}", "[[unit]]"])
+def test_it_fills_in_nothing_else(query: str) -> None:
+    with pytest.raises(UnknownVariable, match="an alert knows"):
+        expand_in_alert(query, SPAN, 300_000)
 
 
 @pytest.mark.parametrize(
