@@ -158,7 +158,8 @@ def _six(plant: Plant) -> Panel:
         steps=theme.plain(theme.WARNING),
         overrides=(panels.named("losses.six_of.outside_the_six", color=theme.CALM),),
         each_series=True,
-        height=10,
+        width=24,
+        height=9,
         low=None,
         empty="losses.none_of_a_kind",
     )
@@ -182,8 +183,7 @@ def _units(plant: Plant) -> Panel:
         *(targets.total(column, each, alias="", shape=Shape.TABLE) for column in sums),
         *(targets.kpi(plant, name, each, alias="", shape=Shape.TABLE) for name in ratios),
         sort="category.unplanned_stop",
-        width=12,
-        height=10,
+        height=8,
         empty="losses.none_of_a_kind",
         overrides=(
             *places.columns(plant, line=panels.of_row("line", "site", "work_center"), unit=panels.of_row("machine")),

@@ -1,5 +1,6 @@
 """Smart-factory scorecard: what shop-floor data can show by a guideline, what they cannot, and how it goes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -130,9 +131,14 @@ def _in_language(field: str) -> str:
 
 def _column(field: str) -> Override:
     coloured = {"type": "color-text"}
-    settings: dict[str, dict[str, Any]] = {
-        schema.SCORE: {"unit": "1", "decimals": 2},
-        schema.SCORE_LEVEL: {"unit": "1", "decimals": 0},
+    settings: dict[str, Mapping[str, Any]] = {
+        schema.SCORE_NAME: {"width": 230},
+        schema.SCORE_MISSING: {"width": 230},
+        schema.SCORE_VALUE: panels.NUMBERS,
+        schema.SCORE_TARGET: panels.NUMBERS,
+        schema.SCORE_BASELINE: panels.NUMBERS,
+        schema.SCORE: {"unit": "1", "decimals": 2, **panels.NUMBERS},
+        schema.SCORE_LEVEL: {"unit": "1", "decimals": 0, **panels.NUMBERS},
         schema.SCORE_WEIGHT: {"unit": "1"},
         schema.COVERAGE: {"unit": "ratio", "decimals": 0, "steps": theme.rising(0.5, 0.8), "cell": coloured},
         schema.SCORE_ACHIEVEMENT: {"unit": "ratio", "decimals": 0, "steps": theme.rising(0.0, 1.0), "cell": coloured},
