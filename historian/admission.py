@@ -78,7 +78,7 @@ def _are_plain(values: Collection[Number | str]) -> bool:
     """The usual case, told at once: numbers of which none is beyond 2^53; a sum is finite if all of it are."""
     if not _NUMBERS.issuperset(map(type, values)):
         return False
-    return math.isfinite(sum(values)) and min(values) >= -EXACT and max(values) <= EXACT  # type: ignore[arg-type, operator]
+    return min(values) >= -EXACT and max(values) <= EXACT and math.isfinite(sum(values))  # type: ignore[arg-type, operator]
 
 
 @lru_cache(maxsize=8_192)

@@ -107,7 +107,11 @@ def sample_point(enterprise: str, sample: Sample) -> Point:
 
 def point_sample(point: Point) -> Sample:
     """A stored sample; every number is a float."""
-    values: dict[str, Value] = {tag: value for tag, value in point.fields.items() if tag != schema.STATUS}
+    values: dict[str, Value] = {
+        tag: value if isinstance(value, str) else float(value)
+        for tag, value in point.fields.items()
+        if tag != schema.STATUS
+    }
     status = status_of(str(point.fields.get(schema.STATUS, "")))
     return Sample(unit=unit_of(point.tags), time=point.time, values=values, status=status)
 

@@ -107,7 +107,12 @@ def _limit_problems(at: Place, measured: doc.CharacteristicDoc) -> Iterator[Prob
 
 
 def tag_problems(raw: Mapping[Any, Any], at: Place, template: str, kinds: Kinds) -> Iterator[Problem]:
-    """Tags that a unit names and its device does not give, or gives as another kind."""
+    """Tags that a unit names and its device does not give, or gives as another kind.
+
+    A device without any tag has a fault of its own, which is told where it stands.
+    """
+    if not kinds:
+        return
     for place, tag, kind in _wanted(raw, at):
         if tag not in kinds:
             yield place, f"template {template!r} gives no tag {tag!r} here; it gives {', '.join(sorted(kinds))}"
