@@ -81,6 +81,14 @@ def plain(color: str = INK) -> tuple[Step, ...]:
 
 COVERAGE: Final = rising(0.8, 0.98)
 """How much of planned busy time is known."""
+FACTORS: Final[Mapping[str, tuple[Step, ...]]] = {
+    "oee_index": rising(0.5, 0.7),
+    "availability": rising(0.7, 0.85),
+    "effectiveness": rising(0.75, 0.9),
+    "quality_ratio": rising(0.95, 0.98),
+    "coverage": COVERAGE,
+}
+"""OEE, its factors and what they stand on, by KPI."""
 AGE_MS: Final = falling(60_000, 300_000)
 """Age of the newest sample."""
 

@@ -79,7 +79,7 @@ def _ranks(plant: Plant) -> tuple[Panel, ...]:
         cluster.ranked(schema.COVERAGE, queries.kpi(schema.COVERAGE, SITES)),
     )
     return (
-        rank("oee", "oee_index", kpi("oee_index"), "ratio", decimals=1, steps=theme.rising(0.5, 0.7)),
+        rank("oee", "oee_index", kpi("oee_index"), "ratio", decimals=1, steps=theme.FACTORS["oee_index"]),
         rank("per_ton", "sec_kwh_per_t", kpi("sec_kwh_per_t"), "kWh/t", best_first=False, decimals=1),
         rank("cost", "energy_cost_per_t", kpi("energy_cost_per_t"), "currency", best_first=False, decimals=0),
         rank("score", CARD_SCORE, score, "1", decimals=2, then=_known_alone()),
@@ -104,7 +104,7 @@ def _absent(column: str) -> dict[str, Any]:
 
 def _sites(plant: Plant) -> Panel:
     columns = (WHO, *KPIS, CARD_SCORE, CARD_COVERAGE)
-    steps = {"coverage": theme.COVERAGE, "oee_index": theme.rising(0.5, 0.7)}
+    steps = {name: theme.FACTORS[name] for name in ("coverage", "oee_index")}
     return panels.table(
         "cluster.sites",
         "text",

@@ -65,16 +65,9 @@ def board(plant: Plant) -> Board:
 
 
 def _numbers(plant: Plant) -> tuple[Panel, ...]:
-    steps = {
-        "oee_index": theme.rising(0.5, 0.7),
-        "availability": theme.rising(0.7, 0.85),
-        "effectiveness": theme.rising(0.75, 0.9),
-        "quality_ratio": theme.rising(0.95, 0.98),
-        "coverage": theme.COVERAGE,
-    }
     return tuple(
         panels.stat(f"line.{name}", "ratio", targets.kpi(plant, name, _WHOLE), steps=each, decimals=1)
-        for name, each in steps.items()
+        for name, each in theme.FACTORS.items()
     )
 
 

@@ -76,13 +76,6 @@ def _age() -> Panel:
 
 
 def _numbers(plant: Plant) -> tuple[Panel, ...]:
-    steps = {
-        "oee_index": theme.rising(0.5, 0.7),
-        "availability": theme.rising(0.7, 0.85),
-        "effectiveness": theme.rising(0.75, 0.9),
-        "quality_ratio": theme.rising(0.95, 0.98),
-        "coverage": theme.COVERAGE,
-    }
     return tuple(
         panels.stat(
             f"machine.{name}",
@@ -93,7 +86,7 @@ def _numbers(plant: Plant) -> tuple[Panel, ...]:
             width=4 if name == "oee_index" else 3,
             empty="machine.not_planned",
         )
-        for name, each in steps.items()
+        for name, each in theme.FACTORS.items()
     )
 
 

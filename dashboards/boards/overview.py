@@ -10,7 +10,7 @@ from historian import schema
 from historian.schema import Measurement
 from shopfloor.plant import Plant
 
-_OEE: Final = theme.rising(0.5, 0.7)
+_OEE: Final = theme.FACTORS["oee_index"]
 _TARGET: Final = f"{schema.TARGET}oee"
 _GAP: Final = "gap"
 _LESS: Final = {_GAP: ("oee_index", _TARGET)}
