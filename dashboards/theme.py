@@ -28,6 +28,11 @@ CATEGORY_COLORS: Final[Mapping[TimeCategory, str]] = {
 }
 """Calm for what was planned, warm for what is lost, violet for what nobody knows."""
 
+COLORED_TEXT: Final = {"type": "color-text"}
+"""A cell of a table whose text has the colour of its value."""
+COLORED_CELL: Final = {"type": "color-background", "mode": "basic"}
+"""A cell of a table that has it whole, as for states."""
+
 UNITS: Final[Mapping[str, str]] = {
     "ratio": "percentunit",
     "1": "none",

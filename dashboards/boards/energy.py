@@ -14,7 +14,6 @@ from shopfloor.plant import Plant
 from shopfloor.tag import TagKind
 
 DAY: Final = "1d"
-COLORED: Final = {"type": "color-text"}
 UNITS: Final = Slice(chosen=("site", "work_center", "work_unit", schema.SHIFT), by=LEVELS)
 """The facts of each chosen unit and shift."""
 TREND: Final = replace(UNITS, every=BUCKET)
@@ -215,7 +214,7 @@ def _kpi_columns(names: tuple[str, ...]) -> tuple[Override, ...]:
             title=f"kpi:{name}",
             unit=KPIS[name],
             decimals=decimals.get(KPIS[name], 0),
-            **({"steps": steps[name], "cell": COLORED} if name in steps else {}),
+            **({"steps": steps[name], "cell": theme.COLORED_TEXT} if name in steps else {}),
         )
         for name in names
     )

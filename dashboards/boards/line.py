@@ -96,7 +96,7 @@ def _ages(plant: Plant) -> Panel:
                 states.STATE,
                 title="state.now",
                 mappings=(states.mapping(plant),),
-                cell={"type": "color-background", "mode": "basic"},
+                cell=theme.COLORED_CELL,
             ),
             panels.named("Time", title="state.age", unit="ago"),
         ),

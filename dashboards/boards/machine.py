@@ -117,7 +117,7 @@ def _stops(plant: Plant) -> Panel:
                 schema.STOP_CATEGORY,
                 title="field.category",
                 mappings=(theme.category_mapping(),),
-                cell={"type": "color-background", "mode": "basic"},
+                cell=theme.COLORED_CELL,
             ),
             panels.named(schema.STOP_REASON, title="field.reason", mappings=theme.reasons_mappings(plant)),
             panels.named(schema.STOP_CODE, title="machine.code"),

@@ -46,8 +46,6 @@ NONE: Final = (Step(None, theme.GOOD), Step(1, theme.WARNING))
 BALANCED: Final = (Step(None, theme.BAD), Step(0, theme.GOOD), Step(1, theme.BAD))
 """Books that balance to zero."""
 
-COLORED: Final = {"type": "color-text"}
-"""A cell of a table in the colour of its threshold."""
 TRUST: Final = {
     "type": "value",
     "options": {
@@ -120,8 +118,8 @@ def _agents() -> Panel:
         overrides=(
             *_tags(),
             *(panels.named(name, title=f"ledger.{name}") for name in counts),
-            panels.named("in_outbox", steps=theme.falling(1_000, 100_000), cell=COLORED),
-            panels.named("evicted", steps=theme.falling(1, 1), cell=COLORED),
+            panels.named("in_outbox", steps=theme.falling(1_000, 100_000), cell=theme.COLORED_TEXT),
+            panels.named("evicted", steps=theme.falling(1, 1), cell=theme.COLORED_TEXT),
             _aged(schema.LEDGER_TOLD, theme.AGE_MS),
             _aged(schema.LEDGER_MOVED, theme.AGE_MS),
         ),
@@ -137,7 +135,7 @@ def _tags() -> tuple[Override, ...]:
 
 
 def _aged(field: str, steps: tuple[Step, ...]) -> Override:
-    return panels.named(field, title=f"ledger.{field}", unit="ms", decimals=0, steps=steps, cell=COLORED)
+    return panels.named(field, title=f"ledger.{field}", unit="ms", decimals=0, steps=steps, cell=theme.COLORED_TEXT)
 
 
 def _road() -> tuple[Panel, ...]:
@@ -202,8 +200,8 @@ def _health() -> Panel:
             *_tags(),
             *(panels.named(name, title=f"ledger.{name}") for name in schema.LEDGER_HEALTH),
             panels.named("outbox_bytes", title="ledger.outbox_bytes", unit="bytes"),
-            panels.named("set_aside", steps=theme.falling(1, 1), cell=COLORED),
-            panels.named(schema.LEDGER_CLOCK, title="ledger.clock_trusted", mappings=(TRUST,), cell=COLORED),
+            panels.named("set_aside", steps=theme.falling(1, 1), cell=theme.COLORED_TEXT),
+            panels.named(schema.LEDGER_CLOCK, title="ledger.clock_trusted", mappings=(TRUST,), cell=theme.COLORED_TEXT),
             _aged(schema.LEDGER_TOLD, theme.AGE_MS),
         ),
     )

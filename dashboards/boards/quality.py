@@ -27,7 +27,6 @@ SPREAD: Final = (Statistic.RANGE, Statistic.DEVIATION, Statistic.MOVING_RANGE)
 UNITS: Final = Slice(chosen=("site", "work_center", "work_unit", schema.SHIFT), by=LEVELS)
 """The facts of each chosen unit and shift."""
 TREND: Final = replace(UNITS, every=BUCKET)
-COLORED: Final = {"type": "color-text"}
 CAPABLE: Final = theme.rising(1.0, 1.33)
 """Of Cpk and Ppk."""
 HOUR_MS: Final = 3_600_000
@@ -147,7 +146,9 @@ def _units(plant: Plant) -> Panel:
         overrides=(
             *(panels.named(column, title=f"quality.field.{column}") for column in counts),
             *(
-                panels.named(name, title=f"kpi:{name}", unit="ratio", decimals=2, steps=STEPS[name], cell=COLORED)
+                panels.named(
+                    name, title=f"kpi:{name}", unit="ratio", decimals=2, steps=STEPS[name], cell=theme.COLORED_TEXT
+                )
                 for name in YIELDS
             ),
             *places.columns(plant, line=panels.of_row("line", "site", "work_center"), unit=panels.of_row("machine")),
@@ -251,7 +252,7 @@ def _hits(plant: Plant) -> Panel:
                 "alarm",
                 title="quality.field.alarm",
                 mappings=({"type": "value", "options": alarms},),
-                cell=COLORED,
+                cell=theme.COLORED_TEXT,
             ),
         ),
         empty="quality.in_control",
@@ -293,7 +294,7 @@ def _capability(plant: Plant) -> Panel:
                     name,
                     title=f"quality.field.{name}",
                     **({"decimals": 0} if name in whole else {}),
-                    **({"steps": judged[name], "cell": COLORED} if name in judged else {}),
+                    **({"steps": judged[name], "cell": theme.COLORED_TEXT} if name in judged else {}),
                     **({"decimals": 2} if name in ("cp", "cpk", "pp", "ppk", "cpm") else {}),
                 )
                 for name in CAPABILITY

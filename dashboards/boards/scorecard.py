@@ -130,7 +130,6 @@ def _in_language(field: str) -> str:
 
 
 def _column(field: str) -> Override:
-    coloured = {"type": "color-text"}
     settings: dict[str, Mapping[str, Any]] = {
         schema.SCORE_NAME: {"width": 230},
         schema.SCORE_MISSING: {"width": 230},
@@ -140,8 +139,13 @@ def _column(field: str) -> Override:
         schema.SCORE: {"unit": "1", "decimals": 2, **panels.NUMBERS},
         schema.SCORE_LEVEL: {"unit": "1", "decimals": 0, **panels.NUMBERS},
         schema.SCORE_WEIGHT: {"unit": "1"},
-        schema.COVERAGE: {"unit": "ratio", "decimals": 0, "steps": theme.rising(0.5, 0.8), "cell": coloured},
-        schema.SCORE_ACHIEVEMENT: {"unit": "ratio", "decimals": 0, "steps": theme.rising(0.0, 1.0), "cell": coloured},
+        schema.COVERAGE: {"unit": "ratio", "decimals": 0, "steps": theme.rising(0.5, 0.8), "cell": theme.COLORED_TEXT},
+        schema.SCORE_ACHIEVEMENT: {
+            "unit": "ratio",
+            "decimals": 0,
+            "steps": theme.rising(0.0, 1.0),
+            "cell": theme.COLORED_TEXT,
+        },
         schema.SCORE_CONFIDENCE: {"mappings": (_WORDS,)},
         schema.SCORE_THRESHOLDS: {"mappings": (_WORDS,)},
     }
