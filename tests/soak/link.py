@@ -80,7 +80,7 @@ class Link:
         self._set(Condition.SLOW)
 
     def mend(self) -> None:
-        """Everything passes again; what was held back comes now."""
+        """Everything passes again; what was held back comes now, but for connections that were given up meanwhile."""
         self._set(Condition.FINE)
 
     async def close(self) -> None:
@@ -108,7 +108,7 @@ class Link:
         self._writers.add(writer)
         far: asyncio.StreamWriter | None = None
         try:
-            await self._flows.wait()
+            held = await self._passes()
             if self._condition is Condition.CUT:
                 return
             far_reader, far = await asyncio.open_connection(*self.target)
@@ -117,7 +117,7 @@ class Link:
                 each.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ear = self._ear()
             pumps = {
-                asyncio.create_task(self._pump(reader, far, ear.up)),
+                asyncio.create_task(self._pump(reader, far, ear.up, held=held)),
                 asyncio.create_task(self._pump(far_reader, writer, ear.down)),
             }
             try:
@@ -133,14 +133,26 @@ class Link:
                 self._writers.discard(each)
                 each.transport.abort()
 
+    async def _passes(self) -> bool:
+        """Wait until bytes come through; whether it took a wait."""
+        held = not self._flows.is_set()
+        await self._flows.wait()
+        return held
+
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hear: Callable[[bytes], None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        hear: Callable[[bytes], None],
+        *,
+        held: bool = False,
     ) -> None:
         while data := await reader.read(CHUNK):
             hear(data)
-            await self._flows.wait()
-            if self._condition is Condition.CUT:
-                return
+            held |= await self._passes()
+            if self._condition is Condition.CUT or (held and reader.at_eof()):
+                return  # what was held back for somebody who has left since reaches nobody
+            held = False
             for start in range(0, len(data), SLOW_CHUNK) if self._condition is Condition.SLOW else (0,):
                 if self._condition is Condition.SLOW:
                     await asyncio.sleep(self._delay_s)

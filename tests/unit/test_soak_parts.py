@@ -1,5 +1,6 @@
 """The parts of the fault harness that must be right for its verdict to mean anything."""
 
+import asyncio
 import json
 import math
 import random
@@ -17,6 +18,7 @@ from simulators.journal import Entry
 from simulators.scenario import Script
 from tests.soak.books import Committed, compared
 from tests.soak.garbage import Garbage
+from tests.soak.link import Link
 from tests.soak.oracle import expected
 from tests.soak.wire import Frames, HeardOutbox, Wire
 from tests.soak.works import PLANT
@@ -60,6 +62,41 @@ def test_the_wire_knows_what_was_sent_and_what_was_settled() -> None:
     assert wire.quiet_s("edge-a") < math.inf
     wire.receipted("v1/receipts/edge-a", encode_receipt(Receipt("f00d", 2**50)))
     assert wire.unsettled("edge-a") == 2, "a receipt for what was never sent counts nothing"
+
+
+async def test_a_stalled_link_delivers_to_those_who_still_wait_alone() -> None:
+    heard: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            heard.append(data)
+            writer.write(data.upper())
+        writer.close()
+
+    device = await asyncio.start_server(answer, "127.0.0.1", 0)
+    link = Link("line", device.sockets[0].getsockname())
+    await link.open()
+    waiting = await asyncio.open_connection("127.0.0.1", link.port)
+    leaving = await asyncio.open_connection("127.0.0.1", link.port)
+    for number, (reader, writer) in enumerate((waiting, leaving)):
+        writer.write(b"fine%d" % number)
+        assert await reader.read(100) == b"FINE%d" % number
+    link.stall()
+    late = await asyncio.open_connection("127.0.0.1", link.port)
+    for name, (_, writer) in {b"stays": waiting, b"leaves": leaving, b"leaves too": late}.items():
+        writer.write(name)
+        await writer.drain()
+    for _, writer in (leaving, late):
+        writer.close()
+        await writer.wait_closed()
+    await asyncio.sleep(0.1)
+    link.mend()
+    assert await waiting[0].read(100) == b"STAYS"
+    await asyncio.sleep(0.1)
+    assert heard == [b"fine0", b"fine1", b"stays"]
+    waiting[1].close()
+    await link.close()
+    device.close()
 
 
 def test_all_garbage_is_refused_and_no_two_pieces_are_alike() -> None:
