@@ -18,9 +18,9 @@ from shopfloor.columns import SampleColumns
 from shopfloor.instant import MINUTE, QUARTER, Instant
 
 HELD: Final = 90 * MINUTE
-"""At least so much of the newest time stays in memory once it was asked for ..."""
+"""At most so much of the newest time is held in memory, and a quarter more."""
 SLACK: Final = QUARTER
-"""... and so much more at most: a live derivation looks back by an hour and the quarter in which it began."""
+"""Looked at so often: what was not asked for since the last look is held no longer."""
 _EVER: Final = 2**62
 
 
@@ -39,6 +39,10 @@ class SampleTail:
         """Hold nothing."""
         self._held: SampleColumns | None = None
         self._since: Instant = _EVER
+        self._looked: Instant = 0
+        """The newest sample's time at the last look ..."""
+        self._wanted: Instant = _EVER
+        """... and the earliest that was asked for since then."""
         self._first: Instant | None = None
         self._earlier: dict[str, tuple[Instant, SampleColumns]] = {}
 
@@ -61,10 +65,11 @@ class SampleTail:
             return
         if not self._holds(since):
             self._held = self._historian.samples(self._enterprise, self._unit, since, None)
-            self._since = since
-        elif self._held is not None and last - self._since > HELD + SLACK:
-            self._held = joined(self._unit, [self._held.between(last - HELD, _EVER), self._nothing])
-            self._since = last - HELD
+            self._since, self._looked, self._wanted = since, last, since
+        self._wanted = min(self._wanted, since)
+        if self._held is not None and last - self._looked > SLACK:
+            self._held = joined(self._unit, [self._held.between(self._wanted, _EVER), self._nothing])
+            self._since, self._looked, self._wanted = self._wanted, last, since
 
     def between(self, start: Instant, end: Instant) -> SampleColumns:
         """The samples of [start, end)."""
