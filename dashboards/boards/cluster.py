@@ -61,7 +61,7 @@ def _ranks(plant: Plant) -> tuple[Panel, ...]:
             height=9,
             transformations=(
                 *_joined((WHO, column)),
-                {"id": "filterByValue", "options": {"filters": [_absent(column)], "type": "exclude", "match": "any"}},
+                _having(column),
                 *more.pop("then", ()),
                 {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": column, "desc": best_first}]}},
             ),
@@ -88,9 +88,8 @@ def _ranks(plant: Plant) -> tuple[Panel, ...]:
 
 def _known_alone() -> tuple[dict[str, Any], ...]:
     """Only sites that have a coverage, which itself is not shown."""
-    filters = {"filters": [_absent(schema.COVERAGE)], "type": "exclude", "match": "any"}
     return (
-        {"id": "filterByValue", "options": filters},
+        _having(schema.COVERAGE),
         {
             "id": "organize",
             "options": {"excludeByName": {schema.COVERAGE: True}, "indexByName": {}, "renameByName": {}},
@@ -98,8 +97,11 @@ def _known_alone() -> tuple[dict[str, Any], ...]:
     )
 
 
-def _absent(column: str) -> dict[str, Any]:
-    return {"fieldName": column, "config": {"id": "isNull", "options": {}}}
+def _having(column: str) -> dict[str, Any]:
+    """Rows with a number in a column: to Grafana what a merge leaves open is no null."""
+    number = {"id": "regex", "options": {"value": "^-?[0-9]"}}
+    filters = [{"fieldName": column, "config": number}]
+    return {"id": "filterByValue", "options": {"filters": filters, "type": "include", "match": "all"}}
 
 
 def _sites(plant: Plant) -> Panel:
@@ -145,10 +147,7 @@ def _unranked(plant: Plant) -> Panel:
         height=10,
         transformations=(
             *_joined(columns),
-            {
-                "id": "filterByValue",
-                "options": {"filters": [_absent(schema.COVERAGE)], "type": "exclude", "match": "any"},
-            },
+            _having(schema.COVERAGE),
         ),
         overrides=(_who(plant), panels.named(schema.COVERAGE, title="kpi:coverage", unit="ratio", decimals=1)),
         empty="cluster.all_ranked",
