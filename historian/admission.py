@@ -81,7 +81,7 @@ def _are_plain(values: Collection[Number | str]) -> bool:
     return min(values) >= -EXACT and max(values) <= EXACT and math.isfinite(sum(values))  # type: ignore[arg-type, operator]
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=1_024)
 def _are_numbers(measurement: str, names: tuple[str, ...]) -> bool:
     return all(_is_text_field(measurement, name) is False for name in names)
 

@@ -8,6 +8,7 @@ a millisecond later, and the old one is marked as not current; the times of publ
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Final
 
 from historian import schema
@@ -95,8 +96,10 @@ def published_point(
     numbers: Mapping[str, float | None],
     texts: Mapping[str, str],
 ) -> Point:
-    """A point that holds; numbers that are None are absent."""
-    fields: dict[str, Number | str] = {name: float(number) for name, number in numbers.items() if number is not None}
+    """A point that holds; numbers that are None are absent. Names are shared: caches keep them by the thousand."""
+    fields: dict[str, Number | str] = {
+        intern(name): float(number) for name, number in numbers.items() if number is not None
+    }
     return Point(measurement, tags, time, {schema.CURRENT: 1.0, **fields, **texts})
 
 

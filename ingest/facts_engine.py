@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -94,6 +95,7 @@ class FactsEngine:
         self._sweeps: dict[str, list[float]] = {}
         self._notes: list[Dirty] = []
         self._passing = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="facts")
         self._under_way: DerivationPass | None = None
         self._work, self._idle, self._hurry = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -198,10 +200,10 @@ class FactsEngine:
         if time.monotonic() < self._polled_at + POLL_S:
             return 0.0
         try:
-            found, others = await asyncio.to_thread(self._elsewhere.look, frozenset(self._units))
-            found += await asyncio.to_thread(self._swept)
+            found, others = await self._on_thread(lambda: self._elsewhere.look(frozenset(self._units)))
+            found += await self._on_thread(self._swept)
             if self._publisher is not None:
-                noted = await asyncio.to_thread(self._elsewhere.notes, frozenset(self._units))
+                noted = await self._on_thread(lambda: self._elsewhere.notes(frozenset(self._units)))
                 self._notes += [note for note in noted if note not in self._notes]
         except Backpressure as busy:
             self._note_delay(busy)
@@ -305,7 +307,7 @@ class FactsEngine:
 
     async def _in_thread(self, work: Callable[[], None], stop: Callable[[], None]) -> float:
         """Run in a thread. A cancelled caller still waits for its end: the historian may be closed only after it."""
-        task = asyncio.create_task(asyncio.to_thread(work), name="derive")
+        task = self._on_thread(work)
         try:
             await asyncio.shield(task)
         except Backpressure as busy:
@@ -318,6 +320,10 @@ class FactsEngine:
                 task.exception()
             raise
         return 0.0
+
+    def _on_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Always the same one: what it once needed of memory serves it again."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _note_delay(self, busy: Backpressure) -> None:
         if not self._delayed:

@@ -4,13 +4,15 @@ Beside the store on registers -> samples -> messages -> points -> facts -> KPIs 
 gave or has acknowledged; the unit has one writer, and ``forget`` is for when another one was at work.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from historian.historian import Historian
-from historian.point import Point
-from historian.records import unit_query, unit_tags
+from historian.point import Number, Point
+from historian.records import unit_query
 from historian.schema import Measurement
 from historian.series import SeriesKey, key_of
 from shopfloor.instant import HOUR, Instant
@@ -26,7 +28,8 @@ HELD: Final = {
 }
 """How much of the newest time stays in memory once it was asked for, and an eighth more at most."""
 
-_Shelf = dict[tuple[SeriesKey, Instant], Point]
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(list[float | str]).decode
 
 
 class PointTail:
@@ -36,41 +39,83 @@ class PointTail:
         self._historian = historian
         self._enterprise = enterprise
         self._unit = unit
-        self._tags = unit_tags(enterprise, unit)
         self.forget()
 
     def forget(self) -> None:
         """Hold nothing."""
-        self._since: dict[str, Instant] = {}
         self._shelves: dict[str, _Shelf] = {}
 
     def read(self, measurement: str, start: Instant, end: Instant, *, newest: Instant) -> list[Point]:
         """The unit's points of [start, end) in order of time; ``newest`` is about where its time ends."""
         measurement = str(measurement)
-        if start < newest - HELD[Measurement(measurement)]:
+        kept = HELD[Measurement(measurement)]
+        if start < newest - kept:
             return self._historian.read(unit_query(measurement, self._enterprise, self._unit, start, end))
-        if start < self._since.get(measurement, start + 1):
+        shelf = self._shelves.get(measurement)
+        if shelf is None or start < shelf.since:
             points = self._historian.read(unit_query(measurement, self._enterprise, self._unit, start))
-            self._shelves[measurement] = {(key_of(point), point.time): point for point in points}
-            self._since[measurement] = start
-        self._trim(measurement, newest)
-        held = [point for point in self._shelves[measurement].values() if start <= point.time < end]
-        return sorted(held, key=attrgetter("time"))
+            shelf = self._shelves[measurement] = _Shelf(measurement, start)
+            for point in points:
+                shelf.put(point)
+        if shelf.since < newest - kept - kept // 8:
+            shelf.trim(newest - kept)
+        return sorted(shelf.between(start, end), key=attrgetter("time"))
 
     def written(self, points: Iterable[Point]) -> None:
         """Points of this unit that the store has acknowledged: their fields merge as in the store."""
         for point in points:
             shelf = self._shelves.get(str(point.measurement))
-            if shelf is None or point.time < self._since[str(point.measurement)]:
-                continue
-            place = key_of(point), point.time
-            held = shelf.get(place)
-            fields = point.fields if held is None else {**held.fields, **point.fields}
-            shelf[place] = Point(point.measurement, point.tags, point.time, fields)
+            if shelf is not None and point.time >= shelf.since:
+                shelf.put(point)
 
-    def _trim(self, measurement: str, newest: Instant) -> None:
-        kept = HELD[Measurement(measurement)]
-        if self._since[measurement] < newest - kept - kept // 8:
-            self._since[measurement] = since = newest - kept
-            shelf = self._shelves[measurement]
-            self._shelves[measurement] = {place: point for place, point in shelf.items() if point.time >= since}
+
+class _Shelf:
+    """Points of one measurement in little memory: hours of them live on, so each is three objects, not one a field."""
+
+    def __init__(self, measurement: str, since: Instant) -> None:
+        self.since = since
+        self._measurement = measurement
+        self._series: dict[SeriesKey, _Series] = {}
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def put(self, point: Point) -> None:
+        """Merge a point's fields into what is there."""
+        key = key_of(point)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = _Series(point.tags, {})
+        held, fields = series.held.get(point.time), point.fields
+        if held is not None:
+            fields = {**_fields(held), **fields}
+        names = tuple(fields)
+        series.held[point.time] = self._names.setdefault(names, names), _encode(list(fields.values()))
+
+    def between(self, start: Instant, end: Instant) -> Iterator[Point]:
+        """The points of [start, end)."""
+        for series in self._series.values():
+            for time, packed in series.held.items():
+                if start <= time < end:
+                    yield Point(self._measurement, series.tags, time, _fields(packed))
+
+    def trim(self, since: Instant) -> None:
+        """Let go what is earlier."""
+        self.since = since
+        self._series = {
+            key: _Series(series.tags, left)
+            for key, series in self._series.items()
+            if (left := {time: packed for time, packed in series.held.items() if time >= since})
+        }
+
+
+class _Series(NamedTuple):
+    tags: Mapping[str, str]
+    held: dict[Instant, "_Packed"]
+
+
+_Packed = tuple[tuple[str, ...], bytes]
+"""Names of fields, and their values as one MessagePack list."""
+
+
+def _fields(packed: _Packed) -> dict[str, Number | str]:
+    names, values = packed
+    return dict(zip(names, _decode(values), strict=True))
