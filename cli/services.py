@@ -45,8 +45,9 @@ from simulators.factory import Factory
 
 log = logging.getLogger(__name__)
 
-GC_THRESHOLD = 50_000
-"""Objects made between two looks of the collector: samples come and go by the thousand, and in no circles."""
+GC_THRESHOLD = 50_000, 2, 2
+"""Objects made between two looks of the collector, since samples come and go by the thousand, and in no circles. Every
+fourth look is at all of them: what errors have tied in circles is not to stay for hours."""
 
 
 def data_folder() -> Path:
@@ -152,7 +153,7 @@ def ingest(arguments: argparse.Namespace) -> int:
 
 async def _ingest(plant: Plant, agents: list[str]) -> int:
     gc.freeze()  # what was imported stays: the collector need not look at it again and again
-    gc.set_threshold(GC_THRESHOLD)
+    gc.set_threshold(*GC_THRESHOLD)
     access = BrokerAccess.from_environment()
     if access.username in plant.agents:
         log.warning(

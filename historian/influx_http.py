@@ -8,6 +8,7 @@ import gzip
 import json
 import re
 import threading
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -77,8 +78,12 @@ class InfluxServer:
             lines, headers["Content-Encoding"] = gzip.compress(lines, _GZIP_LEVEL), "gzip"
         place = {"db": self.access.database, "rp": policy, "precision": "ns"}
         found = self.ask("POST", "/write", place, body=lines, headers=headers, patience_s=WRITE_S)
-        if problem := write_fault(self.access, found.status, found.headers, found.body):
-            raise problem
+        problem = write_fault(self.access, found.status, found.headers, found.body)
+        try:
+            if problem is not None:
+                raise problem
+        finally:
+            del problem  # else it holds this frame, and the frame it: lines that only the collector lets go
 
     def query(self, policy: str, text: str) -> Iterator[tuple[int, Series]]:
         """The series that InfluxQL statements give, with the number of the statement, as they come.
@@ -147,7 +152,7 @@ class InfluxServer:
                 yield response
                 response.drain_conn()
         except urllib3.exceptions.HTTPError as error:
-            raise self._unanswered(error) from error
+            raise self._unanswered(error) from _released(error)
 
     def _first_answer(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout: urllib3.Timeout
@@ -182,6 +187,15 @@ class InfluxServer:
             if said:
                 raise fault(self.access, HTTPStatus.OK, {}, words_of(said.encode()))
         return found
+
+
+def _released(error: BaseException) -> BaseException:
+    """The error, of which no frame holds a request's body or another error any more: urllib3 ties them in circles."""
+    each: BaseException | None = error
+    while each is not None:
+        traceback.clear_frames(each.__traceback__)
+        each = each.__cause__ or each.__context__
+    return error
 
 
 def _authorization(access: InfluxAccess) -> dict[str, str]:

@@ -319,6 +319,8 @@ class FactsEngine:
             if not task.cancelled():
                 task.exception()
             raise
+        finally:
+            del task  # else it holds this frame by its error, and the frame it
         return 0.0
 
     def _on_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:

@@ -1,11 +1,13 @@
 """A server that misbehaves as real ones do: busy, cut off, slow, choosy. Real HTTP on loopback, scripted answers."""
 
+import gc
 import gzip
 import json
 import logging
 import ssl
 import subprocess
 import threading
+import types
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -158,6 +160,36 @@ def test_a_busy_server_is_waited_for_as_it_asks(
         with pytest.raises(Backpressure, match="busy") as fault:
             work()
         assert fault.value.retry_after_s == seconds
+
+
+@pytest.mark.parametrize("trouble", ["is away", "is busy", "cuts its answers short"])
+def test_a_failure_leaves_nothing_for_the_collector(server: Server, historian: InfluxHistorian, trouble: str) -> None:
+    """What hangs in a circle with an error, as a body of lines may, would stay until the next look at everything."""
+    if trouble == "is busy":
+        server.script = lambda request: Reply(503, b'{"error":"busy"}')
+    elif trouble == "cuts its answers short":
+        server.script = lambda request: Reply(200, NOTHING, sent=4)
+    else:
+        server.close()
+
+    def ask() -> None:
+        for work in (lambda: historian.write([dirty(), sample(1)]), lambda: historian.read(Query("samples"))):
+            with suppress(Backpressure):
+                work()
+
+    def tied() -> int:
+        return sum(isinstance(each, types.FrameType) for each in gc.get_objects())
+
+    ask()
+    gc.collect()
+    gc.disable()
+    try:
+        before = tied()
+        for _ in range(5):
+            ask()
+        assert tied() <= before
+    finally:
+        gc.enable()
 
 
 def test_dirty_intervals_are_durable_when_the_rest_is_refused(server: Server, historian: InfluxHistorian) -> None:
