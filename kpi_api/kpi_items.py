@@ -23,7 +23,7 @@ from kpi_api.silence import Silence
 from kpi_api.slots import Slotted
 from kpi_api.windows import Window
 from shopfloor.clock import Clock
-from shopfloor.instant import HOUR
+from shopfloor.instant import HOUR, Instant
 from shopfloor.plant import Plant, WorkCenter, WorkUnit
 
 Subject = WorkUnit | Place
@@ -139,7 +139,7 @@ class KpiReader:
     ) -> Iterator[KpiItem]:
         path = subject.path if isinstance(subject, Place) else str(subject.path)
         calm = all(each.calm for each in standing)
-        by_observation = not any(unit.is_machine for unit in _counted(subject))
+        observed_until = self._observed_until(subject)
         for item, report, final in zip(*drawn, finals, strict=True):
             window = item.window
             yield KpiItem(
@@ -151,7 +151,9 @@ class KpiReader:
                 product=item.product,
                 kpis=report.kpis,
                 elements=report.elements,
-                coverage=self._observed(subject, report, window) if by_observation else report.coverage,
+                coverage=report.coverage
+                if observed_until is None
+                else _observed(subject, report, window, observed_until),
                 final=final,
                 revision=0 if calm else sum(each.revision(window) for each in standing),
                 flags=report.flags
@@ -161,13 +163,17 @@ class KpiReader:
                 signed=None if calm or len(standing) != 1 else standing[0].signed(window),
             )
 
-    def _observed(self, subject: Subject, report: Report, window: Window) -> float | None:
-        """Of a meter, and of a place of meters: the observed share of the time that is past."""
+    def _observed_until(self, subject: Subject) -> Instant | None:
+        """Until when something is known of a meter, or of all meters of a place of meters; None with a machine."""
         counted = _counted(subject)
-        until = min(self._silence.told_until(unit) for unit in counted)
-        observed_to = max(window.start, min(window.end, until))
-        whole = observed_coverage(report.elements, window.start, observed_to)
-        return None if whole is None else whole / len(counted)
+        return None if any(unit.is_machine for unit in counted) else min(map(self._silence.told_until, counted))
+
+
+def _observed(subject: Subject, report: Report, window: Window, until: Instant) -> float | None:
+    """Of a meter, and of a place of meters: the observed share of the time that is past."""
+    observed_to = max(window.start, min(window.end, until))
+    whole = observed_coverage(report.elements, window.start, observed_to)
+    return None if whole is None else whole / len(_counted(subject))
 
 
 def _left_out(report: Report) -> Report:

@@ -32,8 +32,8 @@ def works(influx: InfluxDaemon) -> Iterator[tuple[Store, Reader]]:
     with small_works(url) as store:
         store.historian.write(lookup_points(store.plant))
         mine = publisher(store)
+        mine.take([FIRST, SECOND_STEP, METER])
         for unit in (FIRST, SECOND_STEP, METER):
-            mine.take([unit])
             mine.owe({unit: [(NEW_YEAR, NEW_YEAR + DAYS * DAY)]}, {unit: [(MEASURED, MEASURED + 2 * HOUR)]})
         mine.round(all_of_it=True)
         yield store, Reader(url, NEW_YEAR + 10 * DAY, NEW_YEAR + 35 * DAY)

@@ -42,8 +42,8 @@ def works(influx: InfluxDaemon) -> Iterator[tuple[Store, Reader]]:
     with small_works(url) as store:
         store.historian.write([*lookup_points(store.plant), *map(partial(sample_point, "small-works"), worn())])
         mine = publisher(store)
+        mine.take([FIRST, SECOND_STEP, METER])
         for unit in (FIRST, SECOND_STEP, METER):
-            mine.take([unit])
             mine.owe({unit: [(NEW_YEAR, NEW_YEAR + DAYS * DAY)]}, {unit: [(PAGI, SORE + 8 * HOUR)]})
         mine.round(all_of_it=True)
         yield store, Reader(url, NEW_YEAR, NEW_YEAR + 20 * DAY, CHOSEN)
