@@ -8,6 +8,7 @@ changed them is marked done, and again as long as they are not final. Blocking; 
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from uuid import uuid4
@@ -39,6 +40,10 @@ _CHANGED: Final = frozenset({Measurement.FACTS, Measurement.LOSSES, Measurement.
 
 class Teller(Protocol):
     """Answers what is to be published, as the KPI API would. A subject is a unit's or a place's path."""
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """Within it everything is told as of one moment."""
+        ...
 
     def above(self, unit: str) -> Sequence[str]:
         """The places that hold a unit."""
@@ -145,10 +150,11 @@ class Publisher:
         slow = all_of_it or time.monotonic() >= self._slow_at
         self.pay()
         if subjects := self._subjects():
-            since = {each: self._since(each, until) for each in subjects}
-            for start, alike in _by_value(since).items():
-                self._kpis(alike, (start, until + 1), until, since=until - OPEN_FOR)
-            complete = not slow or self._slowly(since, until, give_way)
+            with self._teller.one_look():
+                since = {each: self._since(each, until) for each in subjects}
+                for start, alike in _by_value(since).items():
+                    self._kpis(alike, (start, until + 1), until, since=until - OPEN_FOR)
+                complete = not slow or self._slowly(since, until, give_way)
             slow = slow and complete
             if complete:
                 self._seen = dict.fromkeys(subjects, until - 1)
@@ -213,9 +219,10 @@ class Publisher:
                     mine[subject] += ended
                 if ended and not ours:
                     others[first] += ended
-        self._ended(mine, until)
-        for unit in paid:
-            self._charts(unit, self._past(unit, self._owed[unit].samples, until), until)
+        with self._teller.one_look():
+            self._ended(mine, until)
+            for unit in paid:
+                self._charts(unit, self._past(unit, self._owed[unit].samples, until), until)
         self._write([dirty_point(self._enterprise, note) for note in self._notes(others)])
         for unit in paid:
             del self._owed[unit]
@@ -229,12 +236,13 @@ class Publisher:
         """Publish what other processes changed of units, and of the places of which they are the first."""
         mine: dict[str, list[Window]] = defaultdict(list)
         until = self._until()
-        for note in notes:
-            for subject in (note.unit, *self._teller.above(note.unit)):
-                if self._teller.first_unit(subject) == note.unit:
-                    mine[subject].append((note.start, note.end))
-            self._charts(note.unit, [(note.start, note.end)], until)
-        self._ended(mine, until)
+        with self._teller.one_look():
+            for note in notes:
+                for subject in (note.unit, *self._teller.above(note.unit)):
+                    if self._teller.first_unit(subject) == note.unit:
+                        mine[subject].append((note.start, note.end))
+                self._charts(note.unit, [(note.start, note.end)], until)
+            self._ended(mine, until)
         self._write([dirty_point(self._enterprise, replace(note, done=True)) for note in notes])
 
     def for_others(self, unit: str, windows: Sequence[Window]) -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from historian.historian import Historian
@@ -15,6 +16,7 @@ from kpi.facts.rollup import LONGEST_SHIFT, shift_windows
 from kpi.plan import UnitPlan
 from kpi_api.answers import SignOff
 from kpi_api.grains import common_tags
+from kpi_api.memo import Memo
 from kpi_api.windows import Window
 from shopfloor.clock import Clock
 from shopfloor.instant import Instant
@@ -100,26 +102,35 @@ class Standing:
 class Changes:
     """Reads the standing of units. Safe to call from several threads at once."""
 
-    def __init__(self, plant: Plant, historian: Historian, plans: Mapping[str, UnitPlan], clock: Clock) -> None:
+    def __init__(
+        self,
+        plant: Plant,
+        historian: Historian,
+        plans: Mapping[str, UnitPlan],
+        clock: Clock,
+        memo: Memo | None = None,
+    ) -> None:
         self._plant = plant
         self._historian = historian
         self._plans = plans
         self._clock = clock
+        self._memo = memo or Memo()
 
     def standings(self, units: Sequence[WorkUnit], window: Window, *, signed: bool) -> dict[str, Standing]:
         """Unit -> its standing around a window. Sign-offs are read where ``signed``, and where there are revisions."""
         revisions = self._revisions(units, window)
-        dirty = self._dirty()
+        dirty = self._memo.of("dirty", self._dirty)
         watermarks: dict[str, Instant | None] = {}
         found = {}
         for unit in units:
             path = str(unit.path)
             agent = self._plant.agent_of(path)
             if agent not in watermarks:
-                watermarks[agent] = self._watermark(agent)
+                watermarks[agent] = self._memo.of(("watermark", agent), partial(self._watermark, agent))
             changed = self._by_shift(unit, revisions.get(path, []))
             sign_offs = self._sign_offs(path, window) if signed or changed else []
-            found[path] = Standing(watermarks[agent], self._plans[path].reach, dirty[path], changed, sign_offs)
+            stains = dirty.get(path, [])
+            found[path] = Standing(watermarks[agent], self._plans[path].reach, stains, changed, sign_offs)
         return found
 
     def reports(self, agent: str) -> list[dict[str, float]]:
@@ -178,5 +189,8 @@ class Changes:
         return found
 
     def _sign_offs(self, path: str, window: Window) -> list[Statement]:
-        said = statements_of(self._historian, self._plant.enterprise, path, window.start, window.end)
+        span = window.start, window.end
+        said = self._memo.of(
+            ("said", path, span), lambda: statements_of(self._historian, self._plant.enterprise, path, *span)
+        )
         return [each for each in in_force(said) if each.kind is StatementKind.SIGN_OFF]

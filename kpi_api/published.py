@@ -5,6 +5,7 @@ published is read here. ``ingest.publisher`` says when, compares with the store 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import lru_cache
 
@@ -43,6 +44,9 @@ class Publications:
         self._subject = lru_cache(maxsize=None)(self._find)
 
     # Who
+
+    def one_look(self) -> AbstractContextManager[None]:
+        return self._store.one_look()
 
     def above(self, unit: str) -> Sequence[str]:
         """The places that hold a unit, the line first; the enterprise is ``""``."""

@@ -12,6 +12,7 @@ from historian.schema import Grain, Measurement
 from historian.statements import statements_of
 from kpi.facts.derive import gap_facts
 from kpi.timeline.states import silent_timeline
+from kpi_api.memo import Memo
 from kpi_api.slots import Row, Slot
 from kpi_api.windows import Window
 from shopfloor.clock import Clock
@@ -36,13 +37,17 @@ class Piece(NamedTuple):
 class Silence:
     """What the newest and the first sample of a unit tell. Safe to call from several threads."""
 
-    def __init__(self, historian: Historian, enterprise: str, clock: Clock) -> None:
+    def __init__(self, historian: Historian, enterprise: str, clock: Clock, memo: Memo | None = None) -> None:
         self._historian = historian
         self._enterprise = enterprise
         self._clock = clock
+        self._memo = memo or Memo()
 
     def newest(self, path: str) -> Sample | None:
         """The unit's newest sample."""
+        return self._memo.of(("newest", path), lambda: self._newest(path))
+
+    def _newest(self, path: str) -> Sample | None:
         points = self._historian.read(latest_query(Measurement.SAMPLES, self._enterprise, path))
         return point_sample(points[0]) if points else None
 
@@ -101,7 +106,8 @@ class Silence:
         return sample if sample is not None and hour is not None and hour + HOUR <= sample else None
 
     def _first_time(self, measurement: str, path: str) -> Instant | None:
-        points = self._historian.read(replace(unit_query(measurement, self._enterprise, path), limit=1))
+        query = replace(unit_query(measurement, self._enterprise, path), limit=1)
+        points = self._memo.of(("first", measurement, path), lambda: self._historian.read(query))
         return points[0].time if points else None
 
 

@@ -5,6 +5,7 @@ threads at once. What people state goes through ``statements``; losses, stops an
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from kpi_api.grains import cut
 from kpi_api.kpi_items import KpiReader, Subject
 from kpi_api.ledger import LedgerReader, LedgerSource
 from kpi_api.losses import LossAnswer, LossReader
+from kpi_api.memo import Memo
 from kpi_api.places import place_of
 from kpi_api.questions import By, UnknownUnit, nearest_place
 from kpi_api.records import Asked, RecordReader, folded
@@ -53,6 +55,11 @@ class Store:
         self._clock = clock
         self._ledger_source = ledger_source
         self._dead_letters = dead_letters
+        self._memo = Memo()
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """Within it, what changes under way is read once: for one thread with many questions about one moment."""
+        return self._memo.held()
 
     # Its parts
 
@@ -64,7 +71,7 @@ class Store:
     @cached_property
     def silence(self) -> Silence:
         """What the newest and first samples tell."""
-        return Silence(self.historian, self.plant.enterprise, self._clock)
+        return Silence(self.historian, self.plant.enterprise, self._clock, self._memo)
 
     @cached_property
     def records(self) -> RecordReader:
@@ -74,7 +81,7 @@ class Store:
     @cached_property
     def changes(self) -> Changes:
         """What can still change, and what was changed."""
-        return Changes(self.plant, self.historian, self.plans, self._clock)
+        return Changes(self.plant, self.historian, self.plans, self._clock, self._memo)
 
     @cached_property
     def timelines(self) -> Timelines:

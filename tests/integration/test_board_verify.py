@@ -32,7 +32,7 @@ from tests.filled_plant import PLANT_FILE
 from tests.influxd import InfluxDaemon
 from tests.integration.conftest import require_mosquitto
 
-SCAN_S = 30
+SCAN_S = 60
 pytestmark = pytest.mark.timeout(600)
 
 
