@@ -65,7 +65,7 @@ def prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA journal_size_limit=16777216")
-    db.execute("PRAGMA cache_size=-16384")  # the identities of all kept letters
+    db.execute("PRAGMA cache_size=-2048")  # KiB: letters lie on the disk; identities come in order, or are few
     db.create_function("brief", 1, brief, deterministic=True)
     db.create_function("place", 2, place, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
