@@ -45,9 +45,11 @@ from simulators.factory import Factory
 
 log = logging.getLogger(__name__)
 
-GC_THRESHOLD = 50_000, 2, 2
-"""Objects made between two looks of the collector, since samples come and go by the thousand, and in no circles. Every
-fourth look is at all of them: what errors have tied in circles is not to stay for hours."""
+GC_THRESHOLD = 1_000_000
+"""Containers made and not let go until the collector looks by itself: samples come and go by the ten thousand, and in
+no circles, and to look at all that wait costs a fifth of what ingest can take."""
+COLLECT_S = 30.0
+"""What errors have tied in circles stays so long at most."""
 
 
 def data_folder() -> Path:
@@ -153,7 +155,7 @@ def ingest(arguments: argparse.Namespace) -> int:
 
 async def _ingest(plant: Plant, agents: list[str]) -> int:
     gc.freeze()  # what was imported stays: the collector need not look at it again and again
-    gc.set_threshold(*GC_THRESHOLD)
+    gc.set_threshold(GC_THRESHOLD)
     access = BrokerAccess.from_environment()
     if access.username in plant.agents:
         log.warning(
@@ -175,10 +177,21 @@ async def _ingest(plant: Plant, agents: list[str]) -> int:
             teller=publications(plant, store, SystemClock()),
         )
         print(f"ingest: ready to serve {', '.join(agents)}", flush=True)
-        async with ingest_page(service, store):
-            return await _until_signal(service.run())
+        collecting = asyncio.create_task(_collect(), name="collector")
+        try:
+            async with ingest_page(service, store):
+                return await _until_signal(service.run())
+        finally:
+            collecting.cancel()
     finally:
         store.close()
+
+
+async def _collect() -> None:
+    """Let go, now and then, what only the collector finds."""
+    while True:
+        await asyncio.sleep(COLLECT_S)
+        gc.collect()
 
 
 def api(arguments: argparse.Namespace) -> int:

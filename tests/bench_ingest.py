@@ -431,7 +431,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", nargs="*", default=["ours", "direct", "telegraf"])
     parser.add_argument("--samples", type=int, nargs="*", default=[1, 10])
-    parser.add_argument("--seconds", type=int, default=20, help="as many messages as the limit takes in this time")
+    parser.add_argument("--seconds", type=int, default=60, help="as many messages as the limit takes in this time")
     arguments = parser.parse_args()
     held = True
     for each in arguments.samples:
