@@ -17,6 +17,7 @@ from shopfloor.sample import Sample
 from simulators.journal import Entry
 from simulators.scenario import Script
 from tests.soak.books import Committed, compared
+from tests.soak.faults import device_back
 from tests.soak.garbage import Garbage
 from tests.soak.link import Link
 from tests.soak.oracle import expected
@@ -97,6 +98,12 @@ async def test_a_stalled_link_delivers_to_those_who_still_wait_alone() -> None:
     waiting[1].close()
     await link.close()
     device.close()
+
+
+def test_a_line_that_is_mended_too_late_for_a_try_is_of_use_at_the_next() -> None:
+    assert device_back(T, T + 3_200, 3) == T + 3_200, "in time for the try 3 scans after the first failed poll"
+    assert device_back(T, T + 3_600, 3) == T + 7_500
+    assert device_back(T, T + 7_800, 7) == T + 15_500
 
 
 def test_all_garbage_is_refused_and_no_two_pieces_are_alike() -> None:
