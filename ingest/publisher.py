@@ -219,10 +219,9 @@ class Publisher:
                     mine[subject] += ended
                 if ended and not ours:
                     others[first] += ended
-        with self._teller.one_look():
-            self._ended(mine, until)
-            for unit in paid:
-                self._charts(unit, self._past(unit, self._owed[unit].samples, until), until)
+        self._ended(mine, until)
+        for unit in paid:
+            self._charts(unit, self._past(unit, self._owed[unit].samples, until), until)
         self._write([dirty_point(self._enterprise, note) for note in self._notes(others)])
         for unit in paid:
             del self._owed[unit]
@@ -236,13 +235,12 @@ class Publisher:
         """Publish what other processes changed of units, and of the places of which they are the first."""
         mine: dict[str, list[Window]] = defaultdict(list)
         until = self._until()
-        with self._teller.one_look():
-            for note in notes:
-                for subject in (note.unit, *self._teller.above(note.unit)):
-                    if self._teller.first_unit(subject) == note.unit:
-                        mine[subject].append((note.start, note.end))
-                self._charts(note.unit, [(note.start, note.end)], until)
-            self._ended(mine, until)
+        for note in notes:
+            for subject in (note.unit, *self._teller.above(note.unit)):
+                if self._teller.first_unit(subject) == note.unit:
+                    mine[subject].append((note.start, note.end))
+            self._charts(note.unit, [(note.start, note.end)], until)
+        self._ended(mine, until)
         self._write([dirty_point(self._enterprise, replace(note, done=True)) for note in notes])
 
     def for_others(self, unit: str, windows: Sequence[Window]) -> None:
@@ -285,8 +283,9 @@ class Publisher:
         alike: dict[tuple[Window, ...], list[str]] = defaultdict(list)
         for subject, given in windows.items():
             alike[tuple(joined(given, HOUR))].append(subject)
-        for together, subjects in alike.items():
-            for window in together:
+        told = [(subjects, window) for together, subjects in alike.items() for window in together]
+        with self._teller.one_look():
+            for subjects, window in told:
                 self._kpis(subjects, window, until, since)
                 for subject in subjects:
                     self._write_told(self._teller.energy(subject, *window, until))

@@ -18,7 +18,7 @@ from shopfloor.columns import SampleColumns
 from shopfloor.instant import MINUTE, QUARTER, Instant
 
 HELD: Final = 90 * MINUTE
-"""At most so much of the newest time is held in memory, and a quarter more."""
+"""Nothing older than this is taken into memory; until two looks later it stays there."""
 SLACK: Final = QUARTER
 """Looked at so often: what was not asked for since the last look is held no longer."""
 _EVER: Final = 2**62
