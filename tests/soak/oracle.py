@@ -1,7 +1,7 @@
 """What the KPIs must be: the simulators' truth, restricted to the time of which a stored reading tells.
 
 A reading shows what the machine truly did at its instant, and holds to the next sample, at most ``max_age``: all other
-time is unknown. So a border of a state is seen up to a scan late; ``bounds_s`` hold the same seconds against the
+time is unknown. So a border of a state is seen at the next reading; ``continuous_s`` holds the same seconds against the
 script's continuous time.
 """
 
@@ -130,7 +130,8 @@ def pieces_between(script: Script, start: Instant, end: Instant) -> Sequence[Pie
 def continuous_s(script: Script, unit: WorkUnit, readings: Readings) -> tuple[Counter[str], Counter[str]]:
     """Seconds by category in truth, over the time that is known; and how far what is seen may be from it.
 
-    Each border within known time is seen at most a scan late; so is what happens at the rims of what is known.
+    Each border within known time is seen at the next reading, a scan later where the machine keeps up; so is what
+    happens at the rims of what is known.
     """
     seconds, bounds = Counter[str](), Counter[str]()
     scan_s = unit.device.scan_ms / 1000
@@ -139,11 +140,12 @@ def continuous_s(script: Script, unit: WorkUnit, readings: Readings) -> tuple[Co
         if tile.category is None:
             last = None
             continue
+        late_s = max(scan_s, (tile.end - tile.start) / 1000)
         for start, end, category in _true(script, tile.start, tile.end):
             seconds[_merged(category)] += (end - start) / 1000  # type: ignore[assignment]
             if category is not last:
                 for each in {last, category} - {None}:
-                    bounds[_merged(each)] += scan_s  # type: ignore[assignment,arg-type]
+                    bounds[_merged(each)] += late_s  # type: ignore[assignment,arg-type]
                 last = category
     return seconds, bounds
 

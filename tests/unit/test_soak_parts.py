@@ -20,7 +20,7 @@ from tests.soak.books import Committed, compared
 from tests.soak.faults import device_back
 from tests.soak.garbage import Garbage
 from tests.soak.link import Link
-from tests.soak.oracle import expected
+from tests.soak.oracle import continuous_s, expected
 from tests.soak.wire import Frames, HeardOutbox, Wire
 from tests.soak.works import PLANT
 
@@ -202,3 +202,16 @@ def test_a_bad_sample_ends_what_is_known() -> None:
     unit = load_plant(PLANT).units[CNC]
     readings = [(T, Entry(CNC, 1, T, {})), (T + 500, None), (T + 1500, Entry(CNC, 2, T + 1500, {}))]
     assert expected(unit, Script(unit, 1, T), readings).seconds["unknown"] == 1.0
+
+
+def test_a_border_is_seen_at_the_next_reading_however_late_that_comes() -> None:
+    unit = load_plant(PLANT).units[CNC]
+    script = Script(unit, 1, T)
+    script.until(T + 600_000)
+    border = next(each.start for each in script.segments[1:] if each.category is TimeCategory.RUNNING)
+    times = [border - 1_050, border - 50, border + 1_850, border + 2_850]
+    readings = [(time, Entry(CNC, n, time, {})) for n, time in enumerate(times)]
+    true_s, bounds_s = continuous_s(script, unit, readings)
+    seen_s = expected(unit, script, readings).seconds
+    assert true_s["running"] - seen_s["running"] == pytest.approx(1.85)
+    assert 1.85 <= bounds_s["running"] <= 1.9
