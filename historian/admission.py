@@ -75,10 +75,13 @@ def fields_fault(point: Point) -> str | None:
 
 
 def _are_plain(values: Collection[Number | str]) -> bool:
-    """The usual case, told at once: numbers of which none is beyond 2^53; a sum is finite if all of it are."""
+    """The usual case, told at once: numbers that together are no larger than the largest exact one; none is NaN."""
     if not _NUMBERS.issuperset(map(type, values)):
         return False
-    return min(values) >= -EXACT and max(values) <= EXACT and math.isfinite(sum(values))  # type: ignore[arg-type, operator]
+    try:
+        return sum(map(abs, values)) <= EXACT  # type: ignore[arg-type]
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 @lru_cache(maxsize=1_024)

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from historian.admission import fault, fields_fault
 from historian.fact_sums import with_sums
-from historian.influx_names import KEPT, policy_of
-from historian.line_protocol import body, head
+from historian.influx_names import KEPT, RAW, policy_of
+from historian.line_protocol import bodies, head
 from historian.ownership import owner_of, time_ns
 from historian.point import Number, Point
 from historian.schema import OWNED, Measurement
@@ -44,11 +44,34 @@ class Sound:
 class _Lines:
     """Lines of one request or several, one per identity."""
 
-    lines: list[Line] = field(default_factory=list)
-    places: dict[tuple[bytes, int], int] = field(default_factory=dict)
-    """Identity -> its line."""
-    merged: dict[int, dict[str, Number | str]] = field(default_factory=dict)
-    """Line -> its fields, where several points make it."""
+    places: dict[tuple[bytes, int], list[int]] = field(default_factory=dict)
+    """Identity -> the points that make its line."""
+
+    def add(self, begin: bytes, time: int, index: int) -> None:
+        """A point makes the line of its identity, or is merged into it."""
+        indices = self.places.get((begin, time))
+        if indices is None:
+            self.places[begin, time] = [index]
+        else:
+            indices.append(index)
+
+    def written(self, points: Sequence[Point]) -> list[Line]:
+        """The lines, in the order of each one's first point."""
+        texts = bodies([(_fields(points, indices), time) for (_, time), indices in self.places.items()])
+        return [
+            Line(begin + text, tuple(indices))
+            for text, ((begin, _), indices) in zip(texts, self.places.items(), strict=True)
+        ]
+
+
+def _fields(points: Sequence[Point], indices: Sequence[int]) -> Mapping[str, Number | str]:
+    point = points[indices[0]]
+    if len(indices) == 1:
+        return with_sums(point.measurement, point.fields)
+    merged: dict[str, Number | str] = {}
+    for index in indices:
+        merged.update(points[index].fields)
+    return with_sums(point.measurement, merged)
 
 
 def sound(points: Sequence[Point]) -> Sound:
@@ -77,7 +100,7 @@ def batches(
     Dirty intervals come first: a server writes the shards of one request in any order. A statement of the very
     millisecond of a dirty interval rests in the same shard, and goes with it: the server logs both in one entry.
     """
-    dirty, beside, later = _Lines(), _Lines(), {KEPT: _Lines()}
+    dirty, beside, later = _Lines(), _Lines(), {KEPT: _Lines(), RAW: _Lines()}
     moments = {
         points[index].time for index in heads if points[index].measurement == Measurement.DIRTY and index not in without
     }
@@ -85,31 +108,19 @@ def batches(
         if index in without:
             continue
         point = points[index]
-        if point.measurement == Measurement.DIRTY:
-            _add(dirty, points, index, begin)
-        elif point.measurement == Measurement.STATEMENTS and point.time in moments:
-            _add(beside, points, index, begin)
+        measurement = point.measurement
+        if measurement == Measurement.DIRTY:
+            group = dirty
+        elif measurement == Measurement.STATEMENTS and point.time in moments:
+            group = beside
         else:
-            _add(later.setdefault(policy_of(point.measurement), _Lines()), points, index, begin)
-    for lines in _cut(dirty.lines + beside.lines):
+            group = later[policy_of(measurement)]
+        group.add(begin, time_ns(point), index)
+    for lines in _cut(dirty.written(points) + beside.written(points)):
         yield KEPT, lines
     for policy, group in later.items():
-        for lines in _cut(group.lines):
+        for lines in _cut(group.written(points)):
             yield policy, lines
-
-
-def _add(group: _Lines, points: Sequence[Point], index: int, begin: bytes) -> None:
-    """Add the line of a point, or merge the point into the line of its identity."""
-    point = points[index]
-    time = time_ns(point)
-    at = group.places.setdefault((begin, time), len(group.lines))
-    if at == len(group.lines):
-        group.lines.append(Line(begin + body(with_sums(point.measurement, point.fields), time), (index,)))
-        return
-    before = group.lines[at].indices
-    fields = group.merged.setdefault(at, dict(points[before[0]].fields))
-    fields.update(point.fields)
-    group.lines[at] = Line(begin + body(with_sums(point.measurement, fields), time), (*before, index))
 
 
 def _cut(lines: Sequence[Line]) -> Iterator[list[Line]]:

@@ -1,13 +1,13 @@
 """*Points* as line protocol, the text in which InfluxDB takes them. Pure; every number is a float.
 
 On registers -> samples -> messages -> points -> facts -> KPIs -> panels at the arrow into the store. ``line`` writes
-any names and values and refuses what a server would refuse, misread or die of; ``head`` and ``body`` are its two
+any names and values and refuses what a server would refuse, misread or die of; ``head`` and ``bodies`` are its two
 halves for points that ``admission`` let through, and keep what recurs.
 """
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -17,7 +17,8 @@ from historian.admission import LAST_INSTANT, backslash_fault
 from historian.influx_names import MARKER, NS
 from historian.point import EXACT, Number
 
-_PLAIN: Final = frozenset({float, int})
+_TOGETHER: Final = 500
+"""Points written as one piece of JSON."""
 _MARK: Final = MARKER.encode()
 _json: Final = msgspec.json.Encoder().encode
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -83,10 +84,29 @@ def head(measurement: str, tags: tuple[tuple[str, str], ...]) -> bytes:
     return f"{measurement.translate(_NAME_ESCAPES)}{''.join(pairs)} ".encode()
 
 
-def body(fields: Mapping[str, Number | str], time_ns: int) -> bytes:
-    """What follows the head of an admitted point: its fields, the marker and the time."""
-    if type(fields) is dict and _PLAIN.issuperset(map(type, fields.values())):  # numbers alone: JSON but for the quotes
-        plain = _json(fields)[2:-1].replace(b'":', b"=").replace(b',"', b",")
-        return b"%b,%b=%d %d" % (plain, _MARK, len(fields), time_ns)
-    written = ",".join(f"{name}={_value(value)}" for name, value in fields.items())
-    return b"%b,%b=%d %d" % (written.encode(), _MARK, len(fields), time_ns)
+def bodies(points: Sequence[tuple[Mapping[str, Number | str], int]]) -> list[bytes]:
+    """What follows the head of each admitted point, told by its fields and time: fields, the marker and the time."""
+    written: list[bytes] = []
+    for first in range(0, len(points), _TOGETHER):
+        some = points[first : first + _TOGETHER]
+        texts = _numbers([fields for fields, _ in some]) or [_fields(fields) for fields, _ in some]
+        written += [
+            b"%b,%b=%d %d" % (text, _MARK, len(fields), time_ns)
+            for text, (fields, time_ns) in zip(texts, some, strict=True)
+        ]
+    return written
+
+
+def _numbers(many: list[Mapping[str, Number | str]]) -> list[bytes] | None:
+    """The fields of points that hold numbers alone, which are JSON but for the quotes; None where any holds a text."""
+    try:
+        text = _json(many)
+    except TypeError:  # a mapping or a number of another kind
+        return None
+    if b':"' in text:
+        return None
+    return text[3:-2].replace(b'":', b"=").replace(b',"', b",").split(b'},{"')
+
+
+def _fields(fields: Mapping[str, Number | str]) -> bytes:
+    return ",".join(f"{name}={_value(value)}" for name, value in fields.items()).encode()

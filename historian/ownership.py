@@ -25,6 +25,8 @@ class Place(NamedTuple):
 
 def time_ns(point: Point) -> int:
     """When the point rests, in ns."""
+    if point.measurement not in OWNED:
+        return point.time * NS
     owner = owner_of(point)
     return point.time * NS + (slot_of(owner) if owner else 0)
 

@@ -1,7 +1,7 @@
 """*messages -> samples*: each message is judged, its good samples told from what can never be stored. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -85,7 +85,7 @@ class Judgement(NamedTuple):
     @property
     def settled(self) -> list[int]:
         """Seqs of all its samples, once the good ones are stored and the letters kept."""
-        good = [sequenced.seq for sequenced in self.good]
+        good = [seq for seq, _ in self.good]
         return [*self.settled_without_store, *good] if self.letters else good
 
 
@@ -113,11 +113,14 @@ class Judge:
     def _each(self, place: SampleTopic, decoded: Decoded, now: Instant) -> Judgement:
         message = decoded.message
         source = Source(message.agent, message.outbox)
-        everywhere = self._known(str(place), message.clock)
-        newest = max([sequenced.sample.time for sequenced in message.samples], default=0)
-        low = min([message.low, *(sequenced.seq for sequenced in message.samples)])  # what is sent is still held
+        topic = str(place)
+        everywhere = self._known(topic, message.clock)
+        newest, low = 0, message.low
+        for seq, sample in message.samples:
+            low = min(low, seq)  # what is sent is still held
+            newest = max(newest, sample.time)
         if everywhere is None and newest <= now + FUTURE_MS and not decoded.refused:
-            return Judgement(str(place), source, low, message.oldest_t, message.samples, ())
+            return Judgement(topic, source, low, message.oldest_t, message.samples, ())
         good: list[Sequenced] = []
         letters = [
             _letter(place, source, refused.seq, refused.raw, refused.reason, refused.detail, now, message.clock)
@@ -163,11 +166,13 @@ def sample_identity(source: Source, seq: int) -> str:
     return f"{source.agent}/{source.outbox}/{seq}"
 
 
-def dirty_spans(times: Iterable[Instant]) -> list[tuple[Instant, Instant]]:
+def dirty_spans(times: Collection[Instant]) -> list[tuple[Instant, Instant]]:
     """Half-open spans that hold all ``times``; times further apart than a quarter-hour do not share one.
 
     Live samples and a backlog of yesterday then do not make everything between them dirty.
     """
+    if times and max(times) - min(times) < QUARTER:
+        return [(min(times), max(times) + 1)]
     spans: list[tuple[Instant, Instant]] = []
     for time in sorted(times):
         if spans and time - spans[-1][1] < QUARTER:

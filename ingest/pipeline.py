@@ -58,6 +58,15 @@ KEPT_RETRY_S: Final = 0.5
 _LATEST_DIRTY: Final = Query(Measurement.DIRTY, descending=True, limit=1)
 
 
+def _times_by_unit(judgements: Iterable[Judgement]) -> dict[str, list[Instant]]:
+    """The source times of all good samples."""
+    times: defaultdict[str, list[Instant]] = defaultdict(list)
+    for judgement in judgements:
+        for _, sample in judgement.good:
+            times[sample.unit].append(sample.time)
+    return times
+
+
 def _within(places: Iterable[int], first: int, count: int) -> list[int]:
     return [place for place in places if first <= place < first + count]
 
@@ -205,12 +214,13 @@ class Pipeline:
                 task.add_done_callback(lambda _: slots.release())
 
     async def _arrivals(self, most: int) -> Sequence[Arrival]:
-        deliveries, now = await self._port.take(most), self._clock.now()
-        return [Arrival(delivery, self._judged(delivery.message, now)) for delivery in deliveries]
+        deliveries = await self._port.take(most)
+        now, mono_ms = self._clock.now(), self._clock.mono_ms()
+        return [Arrival(delivery, self._judged(delivery.message, now, mono_ms)) for delivery in deliveries]
 
     # ------------------------------------------------------------ one message
 
-    def _judged(self, message: Message, now: Instant) -> Judgement | None:
+    def _judged(self, message: Message, now: Instant, mono_ms: int) -> Judgement | None:
         agent = agent_of_state(message.topic)
         if agent is not None:
             return self._hear_state(agent, message)
@@ -218,7 +228,7 @@ class Pipeline:
         self.counts.messages += 1
         self.counts.samples += judgement.weight
         if judgement.source is not None:
-            self._hear_samples(judgement.source)
+            self._hear_samples(judgement.source, mono_ms)
         return judgement
 
     def _hear_state(self, agent: str, message: Message) -> Judgement | None:
@@ -233,13 +243,12 @@ class Pipeline:
             self._reports.hear(told, self._clock.now(), kept=message.retain)
         return None
 
-    def _hear_samples(self, source: Source) -> None:
-        mono = self._clock.mono_ms()
-        if self._last_heard == (source, mono):
+    def _hear_samples(self, source: Source, mono_ms: int) -> None:
+        if self._last_heard == (source, mono_ms):
             return
-        self._last_heard = source, mono
-        self.liveness.heard(source.agent, mono)
-        rivals = self._watch.rivals(source, mono)
+        self._last_heard = source, mono_ms
+        self.liveness.heard(source.agent, mono_ms)
+        rivals = self._watch.rivals(source, mono_ms)
         if rivals is not None:
             log.error(
                 "two outboxes are alive as agent %s (%s, %s); both are stored. Two machines run as %s: give each agent "
@@ -257,11 +266,12 @@ class Pipeline:
             self._pass_over(arrivals)
         judgements = [arrival.judgement for arrival in batch if arrival.judgement is not None]
         await self._bury([letter for judgement in judgements for letter in judgement.letters])
-        dirty = await self._store(judgements)
+        times = _times_by_unit(judgements)
+        dirty = await self._store(judgements, times)
         for arrival in batch:
             arrival.delivery.ack()
         self._confirm(judgements)
-        self._note_newest(judgements)
+        self._note_newest(times)
         if dirty:
             self._on_dirty(dirty)
 
@@ -275,10 +285,10 @@ class Pipeline:
                 self.counts.passed_over += 1
                 arrival.delivery.ack()
 
-    async def _store(self, judgements: Sequence[Judgement]) -> list[Dirty]:
+    async def _store(self, judgements: Sequence[Judgement], times: Mapping[str, Sequence[Instant]]) -> list[Dirty]:
         """Write all good samples with the intervals they make dirty; returns those once everything has a verdict."""
         good = [sequenced for judgement in judgements for sequenced in judgement.good]
-        dirty = self._dirty(judgements)
+        dirty = self._dirty(times)
         rejected = await self._write(
             [
                 *(dirty_point(self._enterprise, interval) for interval in dirty),
@@ -356,26 +366,19 @@ class Pipeline:
         low: dict[Source, int] = {}
         for judgement in judgements:
             if (source := judgement.source) is not None:
-                settled[source] += judgement.settled
+                settled[source].extend(judgement.settled)
                 low[source] = max(judgement.low, low.get(source, 0))
         for source, seqs in settled.items():
             self._book.settle(source, low[source], seqs)
             self._publisher.owe(source)
 
-    def _note_newest(self, judgements: Iterable[Judgement]) -> None:
-        for judgement in judgements:
-            if judgement.good:
-                unit = judgement.good[0].sample.unit
-                newest = max([sequenced.sample.time for sequenced in judgement.good])
-                self.newest[unit] = max(newest, self.newest.get(unit, 0))
+    def _note_newest(self, times: Mapping[str, Sequence[Instant]]) -> None:
+        for unit, own in times.items():
+            self.newest[unit] = max(self.newest.get(unit, 0), *own)
 
     # ------------------------------------------------------------ what goes beside the samples
 
-    def _dirty(self, judgements: Iterable[Judgement]) -> list[Dirty]:
-        times: defaultdict[str, list[Instant]] = defaultdict(list)
-        for judgement in judgements:
-            if judgement.good:
-                times[judgement.good[0].sample.unit] += [sequenced.sample.time for sequenced in judgement.good]
+    def _dirty(self, times: Mapping[str, Sequence[Instant]]) -> list[Dirty]:
         return [Dirty(unit, self._next_stamp(), *span) for unit, own in times.items() for span in dirty_spans(own)]
 
     def _next_stamp(self) -> Instant:
@@ -385,13 +388,19 @@ class Pipeline:
 
     async def _watermarks(self, judgements: Iterable[Judgement]) -> list[Point]:
         """How far each outbox of the batch has come: one point per outbox and minute, the newest stands."""
-        seen: dict[Source, Instant] = {}
+        told: dict[Source, Instant] = {}
+        for judgement in judgements:
+            source, oldest = judgement.source, judgement.oldest_t
+            if source is not None and oldest is not None and oldest > told.get(source, -1):
+                told[source] = oldest
         if len(self._oldest) > MAX_SOURCES:
             self._oldest.clear()
-        for judgement in judgements:
-            if judgement.source is not None and judgement.oldest_t is not None and self._accounts(judgement.source):
-                oldest = max(judgement.oldest_t, self._oldest.get(judgement.source, 0))
-                seen[judgement.source] = self._oldest[judgement.source] = oldest
+        seen = {
+            source: max(oldest, self._oldest.get(source, 0))
+            for source, oldest in told.items()
+            if self._accounts(source)
+        }
+        self._oldest |= seen
         now = self._clock.now()
         return [
             watermark_point(

@@ -44,7 +44,7 @@ class BulkClient(Client):
     def __init__(self, *arguments: Any, on_bulk: Callable[[Sequence[Received]], None], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._on_bulk = on_bulk
-        self._ahead = bytearray()
+        self._ahead = b""
         self._at = 0
 
     @property
@@ -60,7 +60,7 @@ class BulkClient(Client):
         return super().loop_start()
 
     def reconnect(self) -> MQTTErrorCode:
-        self._ahead, self._at = bytearray(), 0
+        self._ahead, self._at = b"", 0
         return super().reconnect()
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
@@ -89,13 +89,12 @@ class BulkClient(Client):
 
     def _work_off(self) -> MQTTErrorCode:
         while True:
-            published = list(iter(self._next_publish, None))
+            published = self._published()
             if published:
                 self._on_bulk(published)
                 time.sleep(PAUSE_S)
-            if self._complete() is None:
-                del self._ahead[: self._at]
-                self._at = 0
+            if _bounds(self._ahead, self._at) is None:
+                self._ahead, self._at = self._ahead[self._at :], 0
                 return MQTTErrorCode.MQTT_ERR_SUCCESS
             code = self._packet_read()  # by our ``_sock_recv``
             if code > 0:
@@ -105,45 +104,43 @@ class BulkClient(Client):
 
     def _sock_recv(self, bufsize: int) -> bytes:
         """What paho reads: from the packet that is complete here."""
-        data = bytes(self._ahead[self._at : self._at + bufsize])
+        data = self._ahead[self._at : self._at + bufsize]
         self._at += len(data)
         return data
 
-    def _complete(self) -> tuple[int, int] | None:
-        """Where the body of the next packet begins and ends; None while it is not all here."""
-        length = shift = 0
-        for place in range(self._at + 1, self._at + 1 + _LONGEST_LENGTH):
-            if place >= len(self._ahead):
-                return None
-            digit = self._ahead[place]
-            length |= (digit & 0x7F) << shift
-            shift += 7
-            if not digit & 0x80:
-                if length > MAX_PACKET:
-                    raise _Wrong
-                end = place + 1 + length
-                return (place + 1, end) if end <= len(self._ahead) else None
-        raise _Wrong
-
-    def _next_publish(self) -> Received | None:
-        """The next packet where it is a complete PUBLISH of QoS 0 or 1; else None, and it stays."""
+    def _published(self) -> list[Received]:
+        """The packets that come next, up to the first that is not complete, or no PUBLISH of QoS 0 or 1; it stays."""
         ahead, at = self._ahead, self._at
-        if at >= len(ahead) or ahead[at] & 0xF0 != _PUBLISH or ahead[at] & 0x06 > 0x02:
+        found: list[Received] = []
+        while at < len(ahead) and ahead[at] & 0xF0 == _PUBLISH and ahead[at] & 0x06 <= 0x02:
+            bounds = _bounds(ahead, at)
+            if bounds is None:
+                break
+            begin, end = bounds
+            head = ahead[at]
+            qos = (head >> 1) & 1
+            topic_end = begin + 2 + (ahead[begin] << 8 | ahead[begin + 1]) if begin + 2 <= end else end + 1
+            body = topic_end + 2 * qos
+            if body > end:
+                raise _Wrong
+            mid = ahead[topic_end] << 8 | ahead[topic_end + 1] if qos else 0
+            found.append(Received(ahead[begin + 2 : topic_end], ahead[body:end], qos, mid, bool(head & 1)))
+            self._at = at = end
+        return found
+
+
+def _bounds(ahead: bytes, at: int) -> tuple[int, int] | None:
+    """Where the body of the packet at ``at`` begins and ends; None while it is not all here."""
+    length = shift = 0
+    for place in range(at + 1, at + 1 + _LONGEST_LENGTH):
+        if place >= len(ahead):
             return None
-        bounds = self._complete()
-        if bounds is None:
-            return None
-        begin, end = bounds
-        qos = (ahead[at] >> 1) & 1
-        topic_end = begin + 2 + int.from_bytes(ahead[begin : begin + 2], "big")
-        body = topic_end + 2 * qos
-        if body > end:
-            raise _Wrong
-        self._at = end
-        return Received(
-            bytes(ahead[begin + 2 : topic_end]),
-            bytes(ahead[body:end]),
-            qos,
-            int.from_bytes(ahead[topic_end:body], "big"),
-            bool(ahead[at] & 1),
-        )
+        digit = ahead[place]
+        length |= (digit & 0x7F) << shift
+        shift += 7
+        if not digit & 0x80:
+            if length > MAX_PACKET:
+                raise _Wrong
+            end = place + 1 + length
+            return (place + 1, end) if end <= len(ahead) else None
+    raise _Wrong

@@ -192,6 +192,17 @@ def test_an_admitted_point_is_one_line_that_says_the_same_bit_by_bit(
         assert struct.pack("<d", read.fields[name]) == struct.pack("<d", number)
 
 
+FIELDS = st.dictionaries(st.sampled_from(["x_a", "x_b", "good"]), NUMBERS, min_size=1)
+
+
+@given(st.lists(st.tuples(FIELDS, st.dictionaries(st.just("x_a_text"), TEXTS | st.sampled_from(["},{", ',"', '":'])))))
+def test_many_points_are_written_as_each_alone(many: list[tuple[dict[str, float], dict[str, str]]]) -> None:
+    points = [sample(NOON + n, **numbers, **texts) for n, (numbers, texts) in enumerate(many)]
+    points = [point for point in points if not fault(point)]
+    together = [each for _, read, _ in requests(points) for each in read]
+    assert together == [each for point in points for _, (each,), _ in requests([point])]
+
+
 def test_tags_stand_in_the_order_of_their_keys() -> None:
     found = sound([Point("samples", dict(reversed(UNIT.items())), NOON, {"x_a": 1.0})])
     head = found.heads[0].decode()
