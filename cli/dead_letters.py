@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
 
+from cli.environment import data_folder
+from cli.historian_open import historian
 from cli.plants import load_plant
-from cli.services import data_folder, historian
 from cli.terminal_text import plain, pretty
 from ingest.dead_letters import DeadLetters, StoredLetter, Wanted
 from ingest.letter_replay import Dating, LetterReplay, ReplayCounts, earliest

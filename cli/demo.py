@@ -14,10 +14,11 @@ from cli.causes import first_cause
 from cli.demo_report import report
 from cli.demo_state import DemoState, alone_in
 from cli.live_table import LiveTable
-from cli.plants import load_plant, unit_plans
+from cli.plants import load_plant
 from cli.published import publications
 from cli.replay_clock import ReplayClock
 from cli.signals import stop_on_signal
+from cli.unit_plans import unit_plans
 from devices.library import load as load_template
 from edge_agent.agent import EdgeAgent
 from historian.connect import connect

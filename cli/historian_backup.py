@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from cli.services import data_folder, historian
+from cli.environment import data_folder
+from cli.historian_open import historian
 from historian.connect import folder_of
 from historian.snapshot import copy_file, copy_folder, counts
 from shopfloor.errors import PlantError

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator
 
 from cli.check import samples_per_day
+from cli.environment import data_folder
 from cli.plants import load_plant
-from cli.services import data_folder
 from historian.connect import connect
 from historian.influx_access import SCHEMES, InfluxAccess
 from historian.influx_setup import DAY, FOREVER, set_up

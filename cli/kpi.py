@@ -3,8 +3,8 @@
 import argparse
 import sys
 
+from cli.historian_open import historian
 from cli.plants import load_plant
-from cli.services import historian
 from kpi_api import schemas
 from kpi_api.answers import KpiItem
 from kpi_api.questions import BadQuestion, By, parse_time

@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shopfloor.duration import duration_ms
 from shopfloor.instant import BadInstant, parse_instant
-from shopfloor.plant_schema import duration_ms
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -91,7 +91,7 @@ def _add_services(commands: "Commands") -> None:
     api.add_argument("--port", type=int, default=8080)
     for name, service in {"simulate": simulate, "edge": edge, "ingest": ingest, "api": api}.items():
         service.add_argument("plant", type=Path)
-        service.set_defaults(command=_lazy("cli.services", name))
+        service.set_defaults(command=_lazy(f"cli.{name}", name))
 
 
 def _add_replay(commands: "Commands") -> None:

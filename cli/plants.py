@@ -4,11 +4,10 @@ from pathlib import Path
 
 from devices.library import load as load_template
 from kpi.guidelines.sources import SOURCES
-from kpi.plan import UnitPlan
 from shopfloor.errors import PlantError
-from shopfloor.plant import DeviceRef, Plant, WorkUnit
+from shopfloor.plant import Plant, WorkUnit
 from shopfloor.plant_file import load
-from shopfloor.tag import TagKind, TagSpec
+from shopfloor.tag import TagKind
 from simulators.parameters import parameters_of
 
 
@@ -32,12 +31,3 @@ def _simulation_problems(unit: WorkUnit) -> list[str]:
     except PlantError as fault:
         return fault.problems
     return []
-
-
-def unit_plans(plant: Plant) -> dict[str, UnitPlan]:
-    """Every unit with the tags that its device gives."""
-    return {path: UnitPlan(unit, _specs(unit.device)) for path, unit in plant.units.items()}
-
-
-def _specs(device: DeviceRef) -> dict[str, TagSpec]:
-    return {tag.spec.name: tag.spec for tag in load_template(device.template).select(device.tags).tags}

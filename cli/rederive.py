@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from cli.plants import load_plant, unit_plans
+from cli.historian_open import historian
+from cli.plants import load_plant
 from cli.published import publisher_of
-from cli.services import historian
+from cli.unit_plans import unit_plans
 from historian.records import Revision
 from ingest import rederive as engine
 from kpi.evaluation.evaluate import evaluate

@@ -16,12 +16,14 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from cli.plants import load_plant, unit_plans
+from cli.environment import data_folder
+from cli.historian_open import historian
+from cli.plants import load_plant
 from cli.published import publisher_of
 from cli.replay_books import ReplayBooks
 from cli.replay_rows import RowReport, RowSpool, WrongHeader
-from cli.services import data_folder, historian
 from cli.signals import stop_on_signal
+from cli.unit_plans import unit_plans
 from historian.historian import Historian
 from historian.records import Dirty
 from ingest.dead_letters import DeadLetters

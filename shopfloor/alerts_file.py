@@ -14,7 +14,8 @@ from shopfloor.alerts import (
     UnitAlerts,
 )
 from shopfloor.calendar_checks import Problem
-from shopfloor.plant_fields import Doc, Duration, Pause, Positive, duration_ms, pause_ms
+from shopfloor.duration import duration_ms, pause_ms
+from shopfloor.plant_fields import Doc, Duration, Pause, Positive
 from shopfloor.yaml_lines import Place
 
 Share = Annotated[float, Field(gt=0, le=1)]

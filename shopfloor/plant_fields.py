@@ -10,31 +10,14 @@ from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from shopfloor.duration import duration_ms, pause_ms
 from shopfloor.equipment import ID
 
 T = TypeVar("T")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)")
 _RANGE = re.compile(r"([0-2]\d):([0-5]\d)-([0-2]\d):([0-5]\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _CONNECTION = re.compile(r"modbus-tcp://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?")
-_MS = {"ms": 1, "s": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def pause_ms(text: str) -> int:
-    """``0s``, ``500ms``, ``15min`` in milliseconds, not negative; raises ValueError."""
-    match = _DURATION.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is not a duration; write e.g. 500ms, 1s, 15min or 8h")
-    return round(float(match[1]) * _MS[match[2]])
-
-
-def duration_ms(text: str) -> int:
-    """``500ms``, ``1s``, ``15min``, ``8h`` in milliseconds, above 0; raises ValueError."""
-    value = pause_ms(text)
-    if value <= 0:
-        raise ValueError(f"{text!r} is not a duration; write e.g. 500ms, 1s, 15min or 8h")
-    return value
 
 
 def local_range(text: str) -> tuple[int, int]:

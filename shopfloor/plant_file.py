@@ -14,6 +14,7 @@ from shopfloor.alerts_file import build_plant_alerts
 from shopfloor.calendar import Calendar
 from shopfloor.calendar_file import build_calendar
 from shopfloor.dated import Dated
+from shopfloor.duration import duration_ms
 from shopfloor.equipment import EquipmentPath
 from shopfloor.errors import PlantError
 from shopfloor.file_problems import lines_of, text_of
@@ -106,7 +107,7 @@ def _agent(name: str, agent: doc.AgentDoc, units: Mapping[str, WorkUnit]) -> Age
         agent.outbox_max_samples,
         agent.outbox_max_mb * 1024 * 1024,
         agent.clock,
-        doc.duration_ms(agent.clock_settle),
+        duration_ms(agent.clock_settle),
     )
 
 

@@ -19,7 +19,6 @@ from shopfloor.plant_fields import (
     Pause,
     Positive,
 )
-from shopfloor.plant_fields import duration_ms as duration_ms  # the command line reads durations alike
 from shopfloor.reason import Maintenance
 from shopfloor.state_models import StateModel
 

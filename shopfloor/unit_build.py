@@ -10,6 +10,7 @@ from shopfloor import plant_schema as doc
 from shopfloor.alerts_file import build_unit_alerts
 from shopfloor.calendar import Calendar
 from shopfloor.dated import BEGINNING, Dated
+from shopfloor.duration import duration_ms, pause_ms
 from shopfloor.equipment import EquipmentPath
 from shopfloor.instant import Instant, to_instant
 from shopfloor.machine_state import TimeCategory
@@ -29,7 +30,7 @@ from shopfloor.plant import (
     Tariff,
     WorkUnit,
 )
-from shopfloor.plant_fields import DatedDoc, connection, duration_ms, pause_ms
+from shopfloor.plant_fields import DatedDoc, connection
 from shopfloor.reason import Reason
 from shopfloor.state_models import StateModel, state_map
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.plants import load_plant, unit_plans
+from cli.plants import load_plant
+from cli.unit_plans import unit_plans
 from historian.connect import connect
 from historian.historian import Historian
 from historian.records import facts_of, point_sample, unit_query

@@ -25,7 +25,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from cli.plants import unit_plans
+from cli.unit_plans import unit_plans
 from historian.records import unit_query
 from historian.schema import Measurement
 from kpi.plan import ENERGY

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cli.plants import load_plant, unit_plans
+from cli.plants import load_plant
 from cli.published import publications
+from cli.unit_plans import unit_plans
 from devices.library import load as load_template
 from edge_agent.agent import EdgeAgent
 from edge_agent.disk_thread import DiskThread

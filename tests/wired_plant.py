@@ -13,7 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli.plants import load_plant, unit_plans
+from cli.plants import load_plant
+from cli.unit_plans import unit_plans
 from devices.library import load as load_template
 from edge_agent.agent import EdgeAgent
 from edge_agent.window import WINDOW, CreditWindow

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kpi.evaluation.flags import record_flags, run_time_missing
 from kpi.evaluation.formulas import APPARENT, COUNTED, FORMULAS, RATED, Formula
+from kpi.evaluation.ratio import ratio
 from shopfloor.additive import Elements
 from shopfloor.elements import PERFORMANCE_LOSSES, SUMS
 from shopfloor.instant import Instant
@@ -28,7 +29,6 @@ __all__ = [
     "is_final",
     "observed_coverage",
     "quotients",
-    "ratio",
     "with_sums",
 ]
 
@@ -139,11 +139,6 @@ def quotients(whole: Mapping[str, float]) -> dict[str, float | None]:
                     numerator *= get(name, 0.0)
                 kpis[kpi] = numerator / denominator
     return kpis
-
-
-def ratio(numerator: float, denominator: float) -> float | None:
-    """The quotient, or None for a zero denominator."""
-    return numerator / denominator if denominator else None
 
 
 def fall_off_ratio(step: Mapping[str, float], first: Mapping[str, float]) -> float | None:

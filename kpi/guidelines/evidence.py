@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kpi.evaluation.definition import Direction
-from kpi.evaluation.evaluate import ratio
+from kpi.evaluation.ratio import ratio
 from kpi.guidelines.shown import SiteShown, UnitShown
 from kpi.guidelines.signals import SIGNALS, Names
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from kpi.evaluation.evaluate import ratio
+from kpi.evaluation.ratio import ratio
 from shopfloor.guideline import Goal
 
 _SLACK: Final = 1e-9

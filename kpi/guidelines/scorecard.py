@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kpi.evaluation.definition import Direction
-from kpi.evaluation.evaluate import ratio
+from kpi.evaluation.ratio import ratio
 from kpi.guidelines.score import achievement, improvement, level_at, on_scale, score_of
 from kpi.guidelines.shown import SiteShown
 from kpi.guidelines.signals import Names

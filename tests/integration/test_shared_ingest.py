@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.plants import unit_plans
+from cli.unit_plans import unit_plans
 from historian.connect import connect
 from historian.records import facts_of, unit_query
 from historian.schema import Grain

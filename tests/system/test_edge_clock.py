@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cli.plants import load_plant, unit_plans
+from cli.plants import load_plant
+from cli.unit_plans import unit_plans
 from devices.library import load as load_template
 from edge_agent.outbox import Outbox, OutboxCounts
 from historian.connect import connect

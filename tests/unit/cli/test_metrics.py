@@ -5,7 +5,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-from cli.health import EDGE, INGEST, edge_figures
+from cli.edge_page import EDGE, edge_figures
+from cli.ingest_page import INGEST
 from historian.embedded import EmbeddedHistorian
 from ingest.ledger import IngestCounts
 from kpi_api.metrics import Metrics

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from cli.plants import load_plant, unit_plans
+from cli.plants import load_plant
+from cli.unit_plans import unit_plans
 from historian.connect import connect
 from historian.point import Query
 from historian.published import subject_of

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli.plants import unit_plans
+from cli.unit_plans import unit_plans
 from historian.embedded import EmbeddedHistorian
 from historian.point import Query
 from historian.records import Dirty, dirty_point, facts_of, point_dirty, sample_point, unit_query
