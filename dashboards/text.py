@@ -50,7 +50,7 @@ def words(language: str) -> Words:
     entries: dict[str, str] = {}
     for source in sorted(files("dashboards").joinpath("text", language).iterdir(), key=lambda each: each.name):
         if source.name.endswith(".yaml"):
-            entries.update(_flat("", yaml.safe_load(source.read_text("utf-8"))))
+            entries.update(_flat("", yaml.load(source.read_text("utf-8"), yaml.CSafeLoader)))
     return Words(language, entries)
 
 

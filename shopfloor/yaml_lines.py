@@ -9,11 +9,14 @@ from typing import Any
 
 import yaml
 
+MAX_DEPTH = 100
+"""Mappings and lists within one another; no file of ours has ten."""
+
 Place = tuple[str | int, ...]
 """Keys and indices from the document's root."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
 
 
@@ -56,23 +59,41 @@ def parse(text: str) -> LinedDocument:
     document = LinedDocument()
     loader = None
     try:
+        _check_depth(text)
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
             document.data = _plain(loader, node, (), document)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
-        document.lines[()] = mark.line + 1 if mark else 1
+        document.lines[()] = 1 + min(mark.line if mark else 0, len(text.splitlines()) - 1)
         document.problems.append(((), f"not YAML: {fault.problem or fault}; check indentation, quotes and colons here"))
-    except yaml.reader.ReaderError as fault:
-        document.lines[()] = text.count("\n", 0, fault.position) + 1
+    except (yaml.reader.ReaderError, UnicodeEncodeError) as fault:
+        before = text[: fault.start] if isinstance(fault, UnicodeEncodeError) else _first_bytes(text, fault.position)
+        document.lines[()] = before.count("\n") + 1
         document.problems.append(((), "a control character stands here; remove it"))
     except RecursionError:
-        document.problems.append(((), "an alias refers to itself; write the value out"))
+        document.problems.append(((), "it is nested too deep, or an alias refers to itself; write the value out"))
     finally:
         if loader is not None:
             loader.dispose()
     return document
+
+
+def _first_bytes(text: str, count: int) -> str:
+    return text.encode()[:count].decode(errors="ignore")
+
+
+def _check_depth(text: str) -> None:
+    """Raise RecursionError for what libyaml would follow down to the end of its stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise RecursionError
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _plain(loader: _Loader, node: yaml.Node, place: Place, document: LinedDocument) -> Any:

@@ -113,7 +113,7 @@ MISTAKES = {
     "no YAML": (
         "groups:",
         "groups: [",
-        "10: not YAML: expected ',' or ']', but got '<scalar>'; check indentation, quotes and colons here",
+        "10: not YAML: did not find expected ',' or ']'; check indentation, quotes and colons here",
     ),
     "an empty group": (
         "groups:\n",
