@@ -19,6 +19,7 @@ from messaging.access import BrokerAccess
 from messaging.rights import INGEST
 from shopfloor.clock import SystemClock
 from shopfloor.errors import PlantError
+from shopfloor.heap import give_back, share_one_heap
 from shopfloor.plant import Plant
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def ingest(arguments: argparse.Namespace) -> int:
 
 
 async def _ingest(plant: Plant, agents: list[str]) -> int:
+    share_one_heap()
     gc.freeze()  # what was imported stays: the collector need not look at it again and again
     gc.set_threshold(GC_THRESHOLD)
     access = BrokerAccess.from_environment()
@@ -74,7 +76,8 @@ async def _ingest(plant: Plant, agents: list[str]) -> int:
 
 
 async def _collect() -> None:
-    """Let go, now and then, what only the collector finds."""
+    """Let go, now and then, what only the collector finds, and what nobody uses any more."""
     while True:
         await asyncio.sleep(COLLECT_S)
         gc.collect()
+        await asyncio.to_thread(give_back)
