@@ -2,8 +2,10 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# the locks name every package, so there is nothing to resolve; what is imported is compiled then
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
-.PHONY: demo setup test check bench bench-boards soak hostile power-cuts weeks verify screenshot generate clean
+.PHONY: demo setup test check types lint bench bench-boards soak hostile power-cuts weeks verify screenshot generate clean
 
 ## demo: the example plant, from Modbus registers to a live page; prints the address (Ctrl-C ends it)
 demo: setup
@@ -20,11 +22,16 @@ test: check
 	@deploy/debian-packages mosquitto influxdb chromium fonts-liberation mbpoll faketime shellcheck systemd
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-## check: lint, types, import rules, generated files
+## check: lint, types, import rules, generated files; the types beside the others
 check: .venv/.development
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target types lint
+
+types:
+	$(BIN)/mypy
+
+lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.generated --check
 	$(BIN)/shopfloor dashboards check plants/ceper/plant.yaml
@@ -93,12 +100,12 @@ screenshot: .venv/.development
 	$(PYTHON) -m venv .venv
 
 .venv/.runtime: requirements/demo.lock pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/demo.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) --requirement requirements/demo.lock
+	$(INSTALL) --editable .
 	@touch $@
 
 .venv/.development: requirements/dev.lock .venv/.runtime
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements/dev.lock
+	$(INSTALL) --requirement requirements/dev.lock
 	@touch $@
 
 clean:

@@ -9,7 +9,7 @@ from typing import Final
 from historian.historian import Historian
 from historian.point import Query
 from historian.records import losses_of
-from historian.schema import Measurement
+from historian.schema import LOSSES_OF, Grain
 from kpi.evaluation.losses import LossBar, ParetoRow, pareto, six_big_losses, waterfall
 from kpi.facts.derive import NO_DATA
 from kpi.plan import UnitPlan
@@ -21,7 +21,7 @@ from kpi_api.questions import MAX_ITEMS, BadSlicing, BadWindow, By, too_many
 from kpi_api.rollups import roles_of, units_of
 from kpi_api.windows import Window
 from shopfloor.fact import Loss
-from shopfloor.instant import HOUR
+from shopfloor.instant import HOUR, MINUTE
 from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import Plant, WorkUnit
 
@@ -86,15 +86,19 @@ class LossReader:
     def explained(self, units: Sequence[WorkUnit], windows: Sequence[Window]) -> list[tuple[float, float] | None]:
         """Seconds that machines stood with a stated reason, and in unplanned stops without one, in each window.
 
-        None for a window that has too many minutes of losses to read. Windows follow each other.
+        None for a window that has too many losses to read. Windows follow each other; whole hours that have too many
+        minutes are read by hour.
         """
         machines = [unit for unit in units if unit.is_machine]
         sums = [[0.0, 0.0] for _ in windows]
-        readable = [bool(machines) and not _too_long(len(machines), window) for window in windows]
         starts = [window.start for window in windows]
         hull = Window(starts[0], windows[-1].end)
-        at_once = [hull] if not _too_long(len(machines), hull) else list(compress(windows, readable))
-        for loss in (loss for window in at_once if machines for loss in self._read(machines, window)):
+        grain = Grain.MINUTE
+        if _too_long(len(machines), hull) and all(_of_whole_hours(window) for window in windows):
+            grain = Grain.HOUR
+        readable = [bool(machines) and not _too_long(len(machines), window, grain) for window in windows]
+        at_once = [hull] if not _too_long(len(machines), hull, grain) else list(compress(windows, readable))
+        for loss in (loss for window in at_once if machines for loss in self._read(machines, window, grain)):
             mine = sums[bisect_right(starts, loss.time) - 1]
             if loss.reason in self._plant.reasons:
                 mine[0] += loss.seconds
@@ -129,9 +133,9 @@ class LossReader:
         counts = roles_of(subject, self._plans).counts if isinstance(subject, Place) else {str(subject.path)}
         return self._read([unit for unit in units_of(subject) if str(unit.path) in counts], window)
 
-    def _read(self, units: Sequence[WorkUnit], window: Window) -> list[Loss]:
+    def _read(self, units: Sequence[WorkUnit], window: Window, grain: Grain = Grain.MINUTE) -> list[Loss]:
         paths = {str(unit.path) for unit in units}
-        query = Query(Measurement.LOSSES, common_tags(units), window.start, window.end)
+        query = Query(LOSSES_OF[grain], common_tags(units), window.start, window.end)
         return [loss for loss in losses_of(self._historian.read(query)) if loss.unit in paths]
 
 
@@ -147,8 +151,13 @@ def _check(subjects: Sequence[Subject], window: Window) -> None:
         )
 
 
-def _too_long(units: int, window: Window) -> bool:
-    return units * (window.end - window.start) > MOST_UNIT_DAYS * 24 * HOUR
+def _too_long(units: int, window: Window, grain: Grain = Grain.MINUTE) -> bool:
+    most = MOST_UNIT_DAYS * (HOUR // MINUTE if grain is Grain.HOUR else 1)
+    return units * (window.end - window.start) > most * 24 * HOUR
+
+
+def _of_whole_hours(window: Window) -> bool:
+    return window.start % HOUR == window.end % HOUR == 0
 
 
 def _by_reason(whole: KpiItem, losses: Sequence[Loss]) -> list[tuple[tuple[str, str], tuple[float, float]]]:

@@ -13,6 +13,7 @@ from historian.schema import Measurement
 from kpi_api.app import create_app
 from kpi_api.scorecards import ENTERPRISE
 from kpi_api.store import Store
+from kpi_api.windows import Window
 from shopfloor.clock import CatchUpClock
 from shopfloor.guideline_file import built_in
 from shopfloor.instant import parse_instant
@@ -159,3 +160,21 @@ def test_what_is_published_is_what_the_api_answers_for_site_and_enterprise(tmp_p
         assert {each.tags["site"] for each in points} == {"ceper", "-"}
         assert {each.tags["guideline"] for each in points} == set(built_in())
         assert {each.time for each in points} == {parse_instant("2026-01-05T00:00:00+07:00")}
+
+
+def test_stops_with_a_reason_are_told_by_hour_where_there_are_too_many_minutes(
+    filled: FilledPlant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, hour = filled.store, 3_600_000
+    machines = [unit for unit in store.plant.units.values() if unit.is_machine]
+    start = parse_instant(PAGI)
+    windows = [Window(start, start + 5 * hour), Window(start + 5 * hour, start + 8 * hour)]
+    by_minute = store.losses.explained(machines, windows)
+    assert all(told is not None and sum(told) > 0 for told in by_minute)
+    monkeypatch.setattr("kpi_api.losses.MOST_UNIT_DAYS", 0.1)
+    by_hour = store.losses.explained(machines, windows)
+    for told, expected in zip(by_hour, by_minute, strict=True):
+        assert told == pytest.approx(expected)
+    assert store.losses.explained(machines, [Window(start + 1, start + 8 * hour)]) == [None]
+    monkeypatch.setattr("kpi_api.losses.MOST_UNIT_DAYS", 0.001)
+    assert store.losses.explained(machines, windows) == [None, None]
