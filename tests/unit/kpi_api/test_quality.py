@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -8,11 +9,13 @@ import pytest
 from kpi.capability.control_chart import study
 from kpi.capability.indices import capability
 from kpi_api.app import create_app
-from kpi_api.quality import MOST_POINTS, _chart, readings
+from kpi_api.quality import MOST_POINTS, _characteristic, _chart, readings
 from kpi_api.store import Store
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import SECOND, format_instant
+from shopfloor.plant_file import load
 from shopfloor.sample import Sample
+from tests.filled_plant import PLANT_FILE
 from tests.small_works import FIRST, MEASURED, METER, RING_S, RINGS, SECOND_STEP, first_day, small_works
 
 DAY = {"from": "2026-01-05T06:00:00+07:00", "to": "2026-01-06T06:00:00+07:00"}
@@ -100,6 +103,23 @@ def test_a_number_that_stands_is_one_reading_until_it_no_longer_holds() -> None:
     times, values = readings(columns, "power_kw", 30)
     assert (times.tolist(), values.tolist()) == ([0, 20, 30, 71], [1.0, 2.0, 1.0, 1.0])
     assert not len(readings(columns, "mass_kg", 30)[0])
+
+
+def test_what_is_read_during_a_setup_is_a_trial_piece() -> None:
+    press = load(PLANT_FILE).units["ceper/stamping/press-shop/press-01"]
+    told = [(1, 6.0), (3, 90.0), (3, 91.0), (1, 91.0), (1, 6.1), (2, 6.1), (1, 6.2), (1, 6.3)]
+    samples = [
+        Sample(unit=press.path, time=2_000 * n, values={"state": state, "cycle_time_s": value})
+        for n, (state, value) in enumerate(told)
+    ]
+    (stroke,) = press.characteristics
+    found = _characteristic(press, replace(stroke, subgroup=1), SampleColumns.of(str(press.path), samples), 9)
+    assert found.readings == 4
+    assert [point.value for point in found.charts[0].points] == pytest.approx([6.0, 6.1, 6.2, 6.3])
+    mute = [
+        Sample(unit=each.unit, time=each.time, values={"cycle_time_s": each.values["cycle_time_s"]}) for each in samples
+    ]
+    assert _characteristic(press, stroke, SampleColumns.of(str(press.path), mute), 9).readings == 6
 
 
 @pytest.mark.parametrize(
