@@ -5,6 +5,7 @@ from typing import Final
 
 from dashboards.board import Board
 from dashboards.boards import cluster, energy, line, losses, machine, overview, pipeline, quality, scorecard
+from dashboards.places import named
 from shopfloor.plant import Plant
 
 _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
@@ -22,4 +23,4 @@ _BOARDS: Final[tuple[Callable[[Plant], Board], ...]] = (
 
 def boards_of(plant: Plant) -> tuple[Board, ...]:
     """Every board of a plant."""
-    return tuple(board(plant) for board in _BOARDS)
+    return tuple(named(board(plant), plant) for board in _BOARDS)

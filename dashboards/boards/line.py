@@ -77,7 +77,6 @@ def _timeline(plant: Plant) -> Panel:
         *states.course(plant),
         mappings=(states.mapping(plant),),
         width=16,
-        overrides=places.series(plant, states.ALIAS),
         links=(panels.of_series("machine"),),
     )
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from dashboards import panels, places, queries, states, targets, theme, variables
+from dashboards import panels, queries, states, targets, theme, variables
 from dashboards.board import Board, Panel, Row, Shape, Target
 from dashboards.queries import BUCKET, INTERVAL, NEWEST, Slice
 from dashboards.signals import tags_of
@@ -64,7 +64,6 @@ def _state(plant: Plant) -> Panel:
         "text",
         *states.now_series(plant),
         mappings=(states.mapping(plant),),
-        overrides=places.series(plant, states.ALIAS),
         background=True,
         empty="machine.no_state",
     )
@@ -95,7 +94,6 @@ def _timeline(plant: Plant) -> Panel:
         "machine.states",
         *states.course(plant),
         mappings=(states.mapping(plant),),
-        overrides=places.series(plant, states.ALIAS),
         height=5,
         empty="machine.no_state",
     )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from dashboards import panels, places, queries, states, targets, theme, variables
+from dashboards import panels, queries, states, targets, theme, variables
 from dashboards.board import Board, Override, Panel, Row, Shape, Target
 from dashboards.queries import LEVELS, NEWEST, Slice
 from historian import schema
@@ -92,7 +92,6 @@ def _tiles(plant: Plant) -> Panel:
         *states.now_series(plant),
         mappings=(states.mapping(plant),),
         background=True,
-        overrides=places.series(plant, states.ALIAS),
         width=10,
         height=8,
         links=(panels.of_series("machine"),),

@@ -232,7 +232,7 @@ def _hits(plant: Plant) -> Panel:
         "0": {"text": "quality.hint", "color": theme.WARNING, "index": 1},
     }
     kinds = {each.value: {"text": f"quality.statistic.{each}", "index": at} for at, each in enumerate(Statistic)}
-    fields = ("value", "lower", "upper", schema.CHARACTERISTIC)
+    fields = ("value", "lower", "upper")
     return panels.table(
         "quality.hits",
         "1",
@@ -241,13 +241,16 @@ def _hits(plant: Plant) -> Panel:
         width=16,
         decimals=4,
         overrides=(
-            panels.named("Time", title="quality.field.time"),
+            panels.named("Time", title="quality.field.time", width=160),
             *(panels.named(name, title=f"quality.field.{name}") for name in fields),
             panels.named("work_unit", title="field.work_unit", mappings=(theme.names_of(plant),)),
+            places.characteristic(plant),
             panels.named(
                 schema.STATISTIC, title="quality.field.statistic", mappings=({"type": "value", "options": kinds},)
             ),
-            panels.named("rule", title="quality.field.rule", mappings=({"type": "value", "options": rules},)),
+            panels.named(
+                "rule", title="quality.field.rule", mappings=({"type": "value", "options": rules},), width=220
+            ),
             panels.named(
                 "alarm",
                 title="quality.field.alarm",
@@ -276,6 +279,10 @@ def _rules() -> Panel:
 # ------------------------------------------------------------ capability
 
 
+ONE_SIDED: Final = frozenset({"lsl", "usl", "cp", "pp", "cpm"})
+"""Nothing for a specification with one limit; a plain cell of a column of nothing reads ``null``."""
+
+
 def _capability(plant: Plant) -> Panel:
     whole = {"readings", "alarms"}
     judged = {"cpk": CAPABLE, "ppk": CAPABLE, "alarms": theme.falling(1, 1)}
@@ -288,13 +295,14 @@ def _capability(plant: Plant) -> Panel:
         decimals=4,
         overrides=(
             panels.named("Time", title="quality.field.shift_start", unit="ago"),
-            panels.named(schema.CHARACTERISTIC, title="quality.field.characteristic"),
+            places.characteristic(plant),
             *(
                 panels.named(
                     name,
                     title=f"quality.field.{name}",
                     **({"decimals": 0} if name in whole else {}),
                     **({"steps": judged[name], "cell": theme.COLORED_TEXT} if name in judged else {}),
+                    **({"color": "text", "cell": theme.COLORED_TEXT} if name in ONE_SIDED else {}),
                     **({"decimals": 2} if name in ("cp", "cpk", "pp", "ppk", "cpm") else {}),
                 )
                 for name in CAPABILITY
