@@ -29,7 +29,7 @@ def fault(point: Point) -> str | None:
     return _tags_fault(point.measurement, tuple(point.tags.items())) or fields_fault(point)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=2_048)
 def _tags_fault(measurement: str, tags: tuple[tuple[str, str], ...]) -> str | None:
     keys = TAG_KEYS[measurement]
     if {key for key, _ in tags} != set(keys):

@@ -37,7 +37,7 @@ def policy_of(measurement: str) -> str:
     return RAW if measurement == Measurement.SAMPLES else KEPT
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=2_048)
 def slot_of(owner: str) -> int:
     """The nanosecond within its millisecond at which the points of an owner rest; 0 is that of nobody."""
     return 1 + int.from_bytes(hashlib.blake2b(owner.encode(), digest_size=8).digest()) % SLOTS

@@ -77,7 +77,7 @@ def _value(value: Number | str) -> str:
     return f'"{value.translate(_TEXT_ESCAPES)}"' if isinstance(value, str) else repr(float(value))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=2_048)
 def head(measurement: str, tags: tuple[tuple[str, str], ...]) -> bytes:
     """What all lines of a series begin with. Tags stand in the order of their keys, which spares the server a sort."""
     pairs = (f",{key.translate(_KEY_ESCAPES)}={value.translate(_KEY_ESCAPES)}" for key, value in sorted(tags))

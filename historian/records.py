@@ -141,7 +141,7 @@ def fact_point(enterprise: str, grain: Grain, fact: Fact) -> Point:
     return Point(grain, tags, fact.time, fact.elements)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=2_048)
 def _fact_tags(enterprise: str, unit: str, shift: str, product: str) -> Mapping[str, str]:
     return {**unit_tags(enterprise, unit), schema.SHIFT: shift, schema.PRODUCT: product}
 
