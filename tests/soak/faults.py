@@ -107,9 +107,8 @@ class Faults:
         await child.kill()
         killed = self._clock.now()
         await asyncio.sleep(rng.uniform(0, 4.0))
-        tail = JournalTail(works.journal)
+        tail = JournalTail.from_now(works.journal)
         begins: dict[str, Instant] = {}
-        tail.first_after(killed, set())
         await works.restart(child)
         deadline = time.monotonic() + COMES_BACK_S
         while len(begins) < len(units):
@@ -199,6 +198,7 @@ class Faults:
         """From between two polls to shortly before the agent tries again."""
         links = self._works.device_links(agent)
         struck = rng.sample(links, rng.randint(1, len(links)))
+        tail = JournalTail.from_now(self._works.journal)
         scans = rng.choice(DEVICE_CUTS)
         await self._until_second(0.5)
         start = self._clock.now()
@@ -212,7 +212,17 @@ class Faults:
         self._works.outages += [
             Outage(unit, start, end, f"{kind} {link.name}") for link, units in struck for unit in units
         ]
+        await self._read_again(tail, {unit for _, units in struck for unit in units})
         await asyncio.sleep(2.5 * SCAN_S)
+
+    async def _read_again(self, tail: JournalTail, units: set[str]) -> None:
+        """Return when these are read: struck again before that, an agent would wait longer than after one outage."""
+        mended, deadline = self._clock.now(), time.monotonic() + COMES_BACK_S
+        while units:
+            units = units - tail.first_after(mended, units).keys()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{', '.join(units)} are not read again")
+            await asyncio.sleep(0.05)
 
     async def _until_second(self, share: float) -> None:
         now = self._clock.now() / 1000

@@ -37,7 +37,7 @@ PRECISE_S = 0.3
 LATE_POLL_MS = 2_000
 """A value holds so long (the plant file's ``max_age``)."""
 STARVED_MS = 4_500
-"""The longest pause that a busy machine explains."""
+"""The longest pause that a busy machine explains, beside what its processes waited for a processor."""
 CLEAR_MS = 2_500
 """What is so near an outage belongs to it."""
 KPIS = ("availability", "effectiveness", "quality_ratio", "oee_index")
@@ -228,10 +228,12 @@ def _silent_s(readings: Any, start: Instant, end: Instant, max_age_ms: int) -> f
 def _judge_unknown(works: Works, verdict: Verdict, path: str, unknown_s: float, readings: Any) -> None:
     first, last = readings[0][0], readings[-1][0]
     outages = [each for each in works.outages if each.unit == path and each.end > first and each.start < last]
-    starved = _starved(path, readings, outages)
+    starved = _starved(works, path, readings, outages)
     injected_s = _united_s([*outages, *starved], first, last)
     verdict.details["starved"] = verdict.details.get("starved", 0) + len(starved)
-    error, bound = unknown_s - injected_s, (2 * SCAN_S + PRECISE_S) * len(outages) + PRECISE_S
+    waited_s = sum(_waited_s(works, path, each.start - CLEAR_MS, each.end + CLEAR_MS) for each in outages)
+    verdict.details["waited_s"] = round(verdict.details.get("waited_s", 0.0) + waited_s, 1)
+    error, bound = unknown_s - injected_s, (2 * SCAN_S + PRECISE_S) * len(outages) + PRECISE_S + waited_s
     verdict.unknown_s_error = max(verdict.unknown_s_error, abs(error), key=abs)
     verdict.details["unknown_s"] = round(verdict.details.get("unknown_s", 0.0) + unknown_s, 1)
     verdict.details["injected_s"] = round(verdict.details.get("injected_s", 0.0) + injected_s, 1)
@@ -241,13 +243,21 @@ def _judge_unknown(works: Works, verdict: Verdict, path: str, unknown_s: float, 
         )
 
 
-def _starved(path: str, readings: Any, outages: list[Outage]) -> list[Outage]:
+def _waited_s(works: Works, path: str, start: Instant, end: Instant) -> float:
+    """What a unit's agent, its device and we between them waited for a processor."""
+    agent = next(agent for agent in works.agents if path in works.units_of(agent))
+    return works.waits.between_s((agent, "simulators"), start, end)
+
+
+def _starved(works: Works, path: str, readings: Any, outages: list[Outage]) -> list[Outage]:
     """Polls that came late or not at all because the machine was busy: nobody's fault, if no longer than that."""
     found = []
     for (read, entry), (following, _) in pairwise(readings):
         low, high = read + LATE_POLL_MS, following
         near = any(each.start - CLEAR_MS < high and low < each.end + CLEAR_MS for each in outages)
-        if entry is not None and LATE_POLL_MS < following - read <= STARVED_MS and not near:
+        if entry is None or following - read <= LATE_POLL_MS or near:
+            continue
+        if following - read <= STARVED_MS + 1000 * _waited_s(works, path, read, following):
             found.append(Outage(path, low, high, "busy machine"))
     return found
 

@@ -24,6 +24,7 @@ from tests.soak.child import SHOPFLOOR, Child, Crash, listening
 from tests.soak.disk import SmallDisk
 from tests.soak.link import Link
 from tests.soak.saboteur import launcher
+from tests.soak.waits import Waits
 from tests.soak.wire import Wire
 
 PLANT = Path(__file__).with_name("plant.yaml")
@@ -32,6 +33,8 @@ DRAIN_S = 60
 """An agent that is asked to end waits so long for its last receipts."""
 RESTART_S = 1.0
 """What ends by itself is started again after so long, as a supervisor would."""
+LONGEST_ENTRY = 65_536
+"""Bytes of a line of the journal, at most."""
 INGESTS = ("ingest-1", "ingest-2")
 DATABASE = "soak"
 
@@ -54,6 +57,17 @@ class JournalTail:
         self._at = 0
         self.last: dict[str, Entry] = {}
         """Unit -> its latest entry."""
+
+    @classmethod
+    def from_now(cls, path: Path) -> "JournalTail":
+        """Passes over what is there already."""
+        tail = cls(path)
+        if path.exists():
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                begin = file.seek(max(0, size - LONGEST_ENTRY))
+                tail._at = begin + file.read().rfind(b"\n") + 1
+        return tail
 
     def first_after(self, since: Instant, units: set[str]) -> dict[str, Instant]:
         """Of each unit the first reading after an instant, among what has come since the last call."""
@@ -106,6 +120,7 @@ class Works:
         self.clocks: dict[str, Path] = {}
         self.outages: list[Outage] = []
         self.crashes: list[Crash] = []
+        self.waits = Waits(lambda: {name: child.pid for name, child in self.children.items() if child.running})
         self.journal = self.folder / "simulators" / "journal.jsonl"
         self.rights = {**rights_of(self.plant), **self.strangers}
         self.users = {user: secrets.token_urlsafe(16) for user in self.rights}
@@ -333,11 +348,15 @@ async def working(works: Works) -> AsyncIterator[Works]:
     """The plant, started and watched; in the end nothing of it is left."""
     try:
         await works.start()
-        watch = asyncio.create_task(works.watch(), name="watch")
+        watches = [
+            asyncio.create_task(works.watch(), name="watch"),
+            asyncio.create_task(works.waits.watch(), name="waits"),
+        ]
         try:
             yield works
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
     finally:
         await works.close()

@@ -5,6 +5,8 @@ import json
 import math
 import random
 import struct
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,8 +23,10 @@ from tests.soak.faults import device_back
 from tests.soak.garbage import Garbage
 from tests.soak.link import Link
 from tests.soak.oracle import continuous_s, expected
+from tests.soak.verdict import _starved
+from tests.soak.waits import Waits
 from tests.soak.wire import Frames, HeardOutbox, Wire
-from tests.soak.works import PLANT
+from tests.soak.works import PLANT, JournalTail
 
 CNC, METER = "works/machining/line-1/cnc-01", "works/utilities/intake/main-meter"
 T = 1_700_000_000_000
@@ -215,3 +219,28 @@ def test_a_border_is_seen_at_the_next_reading_however_late_that_comes() -> None:
     seen_s = expected(unit, script, readings).seconds
     assert true_s["running"] - seen_s["running"] == pytest.approx(1.85)
     assert 1.85 <= bounds_s["running"] <= 1.9
+
+
+@pytest.mark.parametrize(("share", "excused"), [(0.4, False), (0.8, True)])
+def test_a_pause_is_nobodys_fault_as_far_as_somebody_waited_for_a_processor(share: float, excused: bool) -> None:
+    waits = Waits(dict)
+    for at in range(-1_000, 9_000, 200):
+        waits.note("edge-a", 7 if at < 2_000 else 8, max(0, min(at, 3_000)) * share, T + at)
+        waits.note("simulators", 9, 10_000.0, T + at)
+    assert waits.between_s(("edge-a", "simulators"), T + 2_300, T + 5_000) == pytest.approx(share * 0.8 + share * 0.4)
+    assert waits.between_s(("edge-a", "simulators"), T + 4_000, T + 5_000) == 0.0
+    works = SimpleNamespace(agents=("edge-a",), units_of=lambda _: [CNC], waits=waits)
+    readings = [(T + at, Entry(CNC, n, T + at, {})) for n, at in enumerate((0, 1_000, 7_000, 8_000))]
+    found = [(each.start, each.end) for each in _starved(works, CNC, readings, [])]
+    assert found == ([(T + 3_000, T + 7_000)] if excused else [])
+
+
+def test_a_journal_is_read_from_now_on_whole_lines_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    line = json.dumps({"unit": CNC, "n": 1, "t": T, "values": {}}) + "\n"
+    path.write_text(line + line[:20])
+    tail = JournalTail.from_now(path)
+    assert tail.first_after(0, {CNC}) == {}
+    with path.open("a") as file:
+        file.write(line[20:].replace(str(T), str(T + 5)))
+    assert tail.first_after(0, {CNC}) == {CNC: T + 5}
