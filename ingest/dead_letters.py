@@ -6,13 +6,14 @@ said is kept in a ring that drops its oldest, as is what came without telling it
 
 import hashlib
 import json
+import shutil
 import sqlite3
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +69,8 @@ NAMED: Final = Bounds(letters=200_000, bytes=256 * 1024 * 1024)
 """Letters that tell their sample: they can be replayed."""
 GARBAGE: Final = Bounds(letters=10_000, bytes=32 * 1024 * 1024)
 """All others."""
+SHARES: Final = {1: 8, 0: 32}
+"""Of a small disk each kind, the named ones first, takes no more than such a part: else letters would fill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +141,16 @@ class DeadLetters:
     ) -> None:
         """Open or make the file, or bring an older one up to date; raises ServiceUnavailable when it cannot be used."""
         self._lock = threading.Lock()
-        self._bounds = {1: named, 0: garbage}
         self._settle_s = settle_s
         self._touched: dict[Source, float] = {}
         self._told_all = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            disk = shutil.disk_usage(path.parent).total
+            self._bounds = {
+                kind: replace(bounds, bytes=min(bounds.bytes, disk // SHARES[kind]))
+                for kind, bounds in {1: named, 0: garbage}.items()
+            }
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=busy_timeout_s)
             prepare(self._db)
             self.file_id: str = self._db.execute("SELECT id FROM file").fetchone()[0]

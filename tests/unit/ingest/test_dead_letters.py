@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -126,6 +127,20 @@ def test_garbage_cannot_push_out_what_tells_its_sample(tmp_path):
     assert sum(len(each.letter.payload) for each in kept) <= 50_000
     assert kept[-1].letter == letter(1)
     assert sizes[-1] <= 1.1 * sizes[1]
+    letters.close()
+
+
+def test_of_a_small_disk_letters_take_a_part(tmp_path, monkeypatch):
+    monkeypatch.setattr("ingest.dead_letters.shutil.disk_usage", lambda _: SimpleNamespace(total=16 * 1024 * 1024))
+    path = tmp_path / "letters.sqlite"
+    letters = DeadLetters(path)
+    for first in range(0, 4_000, 500):
+        letters.add([letter(seq, payload=os.urandom(3_000)) for seq in range(first, first + 500)])
+        letters.add([letter(payload=os.urandom(3_000), reason="not_json") for _ in range(500)])
+    assert letters.count() == 8_000
+    letters._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < 6 * 1024 * 1024
+    assert letters.list(1, wanted=Wanted(named=True))[0].letter.seq == 3_999
     letters.close()
 
 
