@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ ANSWER_MS = 3_000
 EARLY_MS = 20
 """The simulators' clock may be so much behind the agent's: both are the machine's, read one after the other."""
 SHOWN = 20
+Waited = Callable[[str, Instant, Instant], float]
 
 
 @dataclass(slots=True)
@@ -99,8 +100,10 @@ def compared(
     heard: Mapping[str, HeardOutbox],
     committed: Iterable[Committed],
     answer_ms: int = ANSWER_MS,
+    waited_s: Waited = lambda *_: 0.0,
 ) -> Books:
-    """All books side by side. A device has answered at most ``answer_ms`` after its poll began."""
+    """All books side by side. A device has answered at most ``answer_ms`` after its poll began, and as much later as
+    those who poll and answer a unit waited for a processor between two instants (``waited_s``)."""
     books = Books()
     served: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in journal:
@@ -111,7 +114,7 @@ def compared(
             sent[unit].add(time)
         books.phantom += [f"seq {seq} of {outbox.agent} was sent as two samples" for seq in outbox.redated]
     for unit, samples in stored.items():
-        _compare_unit(books, unit, samples, served[unit], sent[unit], answer_ms)
+        _compare_unit(books, unit, samples, served[unit], sent[unit], answer_ms, waited_s)
     places = {unit: {sample.time for sample in samples} for unit, samples in stored.items()}
     for each in committed:
         books.appended += each.appended
@@ -136,7 +139,13 @@ def _lost(each: Committed, heard: HeardOutbox | None, places: Mapping[str, set[I
 
 
 def _compare_unit(
-    books: Books, unit: str, samples: list[Sample], served: list[Entry], sent: set[Instant], answer_ms: int
+    books: Books,
+    unit: str,
+    samples: list[Sample],
+    served: list[Entry],
+    sent: set[Instant],
+    answer_ms: int,
+    waited_s: Waited,
 ) -> None:
     numbered = {entry.n: entry for entry in served}
     times = [entry.t for entry in served]
@@ -158,7 +167,8 @@ def _compare_unit(
             continue
         taken[entry.n] = sample.time
         readings.append((sample.time, entry))
-        if not -EARLY_MS <= entry.t - sample.time <= answer_ms:
+        late_ms = entry.t - sample.time
+        if late_ms < -EARLY_MS or late_ms > answer_ms + 1000 * waited_s(unit, sample.time, entry.t):
             books.wrong.append(f"{unit}: reading {entry.n} was answered at {entry.t} and is stored at {sample.time}")
         if (difference := _difference(sample, entry)) is not None:
             books.wrong.append(f"{unit}: reading {entry.n}: {difference}")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,9 @@ def judge(works: Works, verdict: Verdict) -> None:
         stored = stored_samples(historian, works.plant)
     committed = [each for agent in works.agents for each in outboxes(agent, works.outbox_files(agent))]
     journal = list(journal_entries(works.journal))
-    books = verdict.books = compared(stored, journal, works.wire.outboxes, committed)
+    books = verdict.books = compared(
+        stored, journal, works.wire.outboxes, committed, waited_s=partial(_waited_s, works)
+    )
     kills = sum(works.children[agent].kills * len(works.units_of(agent)) for agent in works.agents)
     promises = {
         f"lost {len(books.lost)}, e.g. {books.lost[:3]}": not books.lost,

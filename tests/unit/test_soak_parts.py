@@ -178,6 +178,13 @@ def test_another_value_or_another_time_is_wrong(sample: Sample, answered: int) -
     assert not books.lost
 
 
+@pytest.mark.parametrize(("waited_s", "wrong"), [(0.0, 1), (1.9, 1), (2.1, 0)])
+def test_an_answer_may_come_as_much_later_as_somebody_waited_for_a_processor(waited_s: float, wrong: int) -> None:
+    late = [stored(T, state=1, x_reading=1)]
+    told = compared({CNC: late}, [entry(1, T + 5_000)], heard(*late), committed(1), waited_s=lambda *_: waited_s)
+    assert len(told.wrong) == wrong
+
+
 def test_a_device_without_numbers_is_matched_by_time_and_values() -> None:
     samples = [stored(T, METER, power_kw=1.0), stored(T + 1000, METER, power_kw=1.0)]
     journal = [entry(1, T + 2, METER, power_kw=1.0), entry(2, T + 1002, METER, power_kw=1.0)]
