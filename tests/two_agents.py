@@ -1,7 +1,9 @@
 """A plant of two agents with two units each, deployed: exactly the files that ``shopfloor deploy init`` writes."""
 
+import asyncio
 import os
 import pwd
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +66,13 @@ class Deployed:
     async def broker(self) -> Mosquitto:
         """Debian's mosquitto with exactly the generated files."""
         folder = self.directory / "mosquitto"
-        return await mosquitto.run(folder / "mosquitto.conf", self.local_port, self.directory / "mosquitto.log")
+        broker = await mosquitto.run(folder / "mosquitto.conf", self.local_port, self.directory / "mosquitto.log")
+        async with asyncio.timeout(10):  # the port of the agents is opened by itself
+            while True:
+                with suppress(OSError):
+                    (await asyncio.open_connection("127.0.0.1", self.port))[1].close()
+                    return broker
+                await asyncio.sleep(0.01)
 
 
 def deployed(folder: Path, *more: str) -> Deployed:

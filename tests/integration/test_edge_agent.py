@@ -669,7 +669,8 @@ async def test_a_wall_clock_that_is_set_neither_stops_the_polling_nor_doubles_it
                 while jumping.readings < target or steady.readings < target:  # noqa: ASYNC110 - counters
                     await asyncio.sleep(0.02)
             await asyncio.gather(agent.stop_polling(), control.stop_polling())
-            figures = agent.figures()
+            while (figures := agent.figures()).undated or figures.waiting:  # noqa: ASYNC110 - counters
+                await asyncio.sleep(0.02)
     assert figures.jumps >= 1
     assert figures.missed_ticks < 10
     assert jumping.readings / steady.readings == pytest.approx(1, abs=0.25)
