@@ -1,8 +1,7 @@
 """How units and the places above them look on panels: by the names that the plant file gives them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from string import Template
 from typing import Final
 
@@ -17,6 +16,8 @@ from shopfloor.plant import Labels, Plant
 _LINE: Final = "tag_work_center"
 _UNIT: Final = "tag_work_unit"
 _MEASURED: Final = f"tag_{schema.CHARACTERISTIC}"
+_Known = tuple[dict[str, str], dict[str, dict[str, str]]]
+"""Ids by the tags of an alias, and by language names of them."""
 
 
 def columns(plant: Plant, *, line: Link | None = None, unit: Link | None = None) -> tuple[Override, ...]:
@@ -50,24 +51,25 @@ def characteristic(plant: Plant) -> Override:
 
 def named(board: Board, plant: Plant) -> Board:
     """The board with its series of units, lines and characteristics by the plant file's names, not by their ids."""
-    return replace(board, rows=tuple(replace(row, panels=_all_named(row.panels, plant)) for row in board.rows))
+    known = tuple(_known(plant))
+    return replace(board, rows=tuple(replace(row, panels=_all_named(row.panels, known)) for row in board.rows))
 
 
-def _all_named(every: Iterable[Panel], plant: Plant) -> tuple[Panel, ...]:
-    return tuple(replace(each, overrides=_series(each, plant) + each.overrides) for each in every)
+def _all_named(every: Iterable[Panel], known: Sequence[_Known]) -> tuple[Panel, ...]:
+    return tuple(replace(each, overrides=_series(each, known) + each.overrides) for each in every)
 
 
-def _series(panel: Panel, plant: Plant) -> tuple[Override, ...]:
+def _series(panel: Panel, known: Sequence[_Known]) -> tuple[Override, ...]:
     """The series that an alias as ``$tag_work_unit`` names; what two of them would share stays an id."""
     found: dict[str, list[Mapping[str, str]]] = {}
-    aliases = dict.fromkeys(target.alias for target in panel.targets if target.shape is Shape.SERIES)
-    for alias, (ids, names) in product(aliases, _named(plant)):
-        if set(Template(alias).get_identifiers()) != ids.keys():
-            continue
-        by_language = {language: Template(_short(alias)).substitute(ids | told) for language, told in names.items()}
-        known = found.setdefault(Template(alias).substitute(ids), [])
-        if by_language not in known:
-            known.append(by_language)
+    for alias in dict.fromkeys(target.alias for target in panel.targets if target.shape is Shape.SERIES):
+        ids_told, names_told = Template(alias), Template(_short(alias))
+        tags = set(ids_told.get_identifiers())
+        for ids, names in (each for each in known if each[0].keys() == tags):
+            by_language = {language: names_told.substitute(ids | told) for language, told in names.items()}
+            called = found.setdefault(ids_told.substitute(ids), [])
+            if by_language not in called:
+                called.append(by_language)
     return tuple(panels.named(name, title=Label(told[0], name)) for name, told in found.items() if len(told) == 1)
 
 
@@ -76,7 +78,7 @@ def _short(alias: str) -> str:
     return f"${_UNIT}" if alias == f"${_LINE} / ${_UNIT}" else alias
 
 
-def _named(plant: Plant) -> Iterator[tuple[dict[str, str], dict[str, dict[str, str]]]]:
+def _known(plant: Plant) -> Iterator[_Known]:
     """What may stand for the tags of an alias: ids, and by language names of them."""
     for line in (line for site in plant.sites for area in site.areas for line in area.work_centers if line.name):
         yield {_LINE: line.id}, _by_language({_LINE: line.name})
