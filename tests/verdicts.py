@@ -22,6 +22,7 @@ def verdict_of(module: str, *arguments: str) -> tuple[int, dict[str, Any], str]:
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     told = done.stdout + done.stderr
-    assert done.stdout, told
-    verdict: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    last = (done.stdout.splitlines() or [""])[-1]
+    assert last.startswith("{"), told
+    verdict: dict[str, Any] = json.loads(last)
     return done.returncode, verdict, told

@@ -3,20 +3,20 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from devices.library import load as load_template
 from historian.connect import connect
 from historian.historian import Historian
-from historian.point import Query
+from historian.point import Point, Query
 from historian.records import point_dirty
 from historian.schema import Measurement
 from shopfloor.clock import SystemClock
@@ -41,6 +41,7 @@ STARVED_MS = 4_500
 """The longest pause that a busy machine explains, beside what its processes waited for a processor."""
 CLEAR_MS = 2_500
 """What is so near an outage belongs to it."""
+Answer = TypeVar("Answer")
 KPIS = ("availability", "effectiveness", "quality_ratio", "oee_index")
 
 
@@ -118,18 +119,26 @@ async def _settled(works: Works, historian: Historian, verdict: Verdict) -> None
         await asyncio.sleep(0.2)
 
 
-def _dirty(historian: Historian) -> Any:
+def _dirty(historian: Historian) -> list[Point]:
+    return _patiently(partial(historian.read, Query(Measurement.DIRTY)), ShopfloorError)
+
+
+def _patiently(ask: Callable[[], Answer], refusal: type[Exception]) -> Answer:
+    """The answer of a server that a busy machine may keep from answering in time."""
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return historian.read(Query(Measurement.DIRTY))
-        except ShopfloorError:
-            time.sleep(0.2)
+            return ask()
+        except refusal:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def judge(works: Works, verdict: Verdict) -> None:
     """Compare everything. The agents have ended; API and historian still run."""
     with closing(connect(works.store_url)) as historian:
-        stored = stored_samples(historian, works.plant)
+        stored = _patiently(partial(stored_samples, historian, works.plant), ShopfloorError)
     committed = [each for agent in works.agents for each in outboxes(agent, works.outbox_files(agent))]
     journal = list(journal_entries(works.journal))
     books = verdict.books = compared(
@@ -171,9 +180,12 @@ def journal_entries(path: Path) -> Iterator[Entry]:
 
 
 def _asked(works: Works, path: str, **parameters: str) -> Any:
-    answer = httpx.get(f"http://127.0.0.1:{works.api_port}/api/v1/{path}", params=parameters, timeout=60.0)
-    answer.raise_for_status()
-    return answer.json()
+    def ask() -> Any:
+        answer = httpx.get(f"http://127.0.0.1:{works.api_port}/api/v1/{path}", params=parameters, timeout=60.0)
+        answer.raise_for_status()
+        return answer.json()
+
+    return _patiently(ask, httpx.HTTPError)
 
 
 def _judge_kpis(works: Works, verdict: Verdict) -> None:
@@ -195,10 +207,12 @@ def _judge_kpis(works: Works, verdict: Verdict) -> None:
     for path, unit in works.plant.units.items():
         if not unit.is_machine:
             continue
+        if not (readings := verdict.books.readings[path]):
+            verdict.broken.append(f"{path}: nothing is stored")
+            continue
         asked = SystemClock().now()
         (item,) = _asked(works, "kpis", unit=path, **window)["items"]
         answered = SystemClock().now()
-        readings = verdict.books.readings[path]
         script, elements = factory.script(path), item["elements"]
         truth = expected(unit, script, readings)
         for name in KPIS:

@@ -39,6 +39,8 @@ PATIENCE_S = 60.0
 SCAN_MS = 1_000
 ROUNDING_MS = 2
 """Wall and steady time are each cut to whole milliseconds."""
+ANSWERED_MS = 10_000
+"""A busy machine lets a device answer late; a reading that a clock has moved is off by an hour."""
 HOUR_S = 3_600
 
 
@@ -193,7 +195,7 @@ def check_against_the_journal(works: Plantlet, *, rejected: int = 0) -> None:
         assert not numbers or max(numbers.values()) == 1, unit
         for sample in read:
             late = entries[unit][int(sample.values["x_reading"])].t - sample.time
-            assert -ROUNDING_MS <= late <= SCAN_MS, (unit, sample.time, late)
+            assert -ROUNDING_MS <= late <= ANSWERED_MS, (unit, sample.time, late)
         missing += len(entries[unit]) - len(numbers) - (len(samples) - len(read))
     assert missing <= rejected + works.ends * len(works.plant.units)  # answered, and nobody there to take it
     assert counts.polled - counts.appended <= works.kills * len(works.plant.units)
