@@ -1,11 +1,12 @@
 """How units and the places above them look on panels: by the names that the plant file gives them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from string import Template
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from dashboards import panels, theme
+from dashboards import panels
 from dashboards.board import Board, Label, Link, Override, Panel, Shape
 from dashboards.published_queries import CHART_LINES
 from dashboards.queries import LEVELS
@@ -16,8 +17,21 @@ from shopfloor.plant import Labels, Plant
 _LINE: Final = "tag_work_center"
 _UNIT: Final = "tag_work_unit"
 _MEASURED: Final = f"tag_{schema.CHARACTERISTIC}"
-_Known = tuple[dict[str, str], dict[str, dict[str, str]]]
-"""Ids by the tags of an alias, and by language names of them."""
+_Names = Mapping[str, str]
+"""By language."""
+
+
+class _Known(NamedTuple):
+    """What may stand for the tags of an alias."""
+
+    ids: dict[str, str]
+    names: dict[str, Labels]
+    """By tag; none where the plant file gives none."""
+
+
+def column(plant: Plant, level: str, **more: Any) -> Override:
+    """The column of a table that tells a level of a unit's place."""
+    return panels.named(level, title=f"field.{level}", mappings=(names(plant, level),), **more)
 
 
 def columns(plant: Plant, *, line: Link | None = None, unit: Link | None = None) -> tuple[Override, ...]:
@@ -25,15 +39,36 @@ def columns(plant: Plant, *, line: Link | None = None, unit: Link | None = None)
     links = {"work_center": line, "work_unit": unit}
     said = {"work_unit", "work_center", *(("site",) if len(plant.sites) > 1 else ())}
     return tuple(
-        panels.named(
+        column(
+            plant,
             level,
-            title=f"field.{level}",
-            mappings=(theme.names_of(plant),),
             **({"link": link} if (link := links.get(level)) else {}),
             **({} if level in said else {"custom__hidden": True}),
         )
         for level in LEVELS
     )
+
+
+def names(plant: Plant, level: str) -> Mapping[str, Any]:
+    """The value mapping of a level's ids to the plant file's names; what two of one id call differently stays an id."""
+    known: dict[str, list[Labels]] = {}
+    for own, name in _of_level(plant, level):
+        called = known.setdefault(own, [])
+        if name not in called:
+            called.append(name)
+    told = [(own, Label(called[0], own)) for own, called in known.items() if len(called) == 1 and called[0]]
+    return {"type": "value", "options": {own: {"text": name, "index": at} for at, (own, name) in enumerate(told)}}
+
+
+def _of_level(plant: Plant, level: str) -> list[tuple[str, Labels]]:
+    if level == "site":
+        return [(site.id, site.name) for site in plant.sites]
+    areas = [area for site in plant.sites for area in site.areas]
+    if level == "area":
+        return [(area.id, area.name) for area in areas]
+    if level == "work_center":
+        return [(line.id, line.name) for area in areas for line in area.work_centers]
+    return [(unit.path.work_unit, unit.name) for unit in plant.units.values()]
 
 
 def characteristic(plant: Plant) -> Override:
@@ -60,39 +95,60 @@ def _all_named(every: Iterable[Panel], known: Sequence[_Known]) -> tuple[Panel, 
 
 
 def _series(panel: Panel, known: Sequence[_Known]) -> tuple[Override, ...]:
-    """The series that an alias as ``$tag_work_unit`` names; what two of them would share stays an id."""
-    found: dict[str, list[Mapping[str, str]]] = {}
+    """The series that an alias as ``$tag_work_unit`` names, each by a name that no other has; else it stays an id."""
+    found: dict[str, list[tuple[_Names, ...]]] = {}
     for alias in dict.fromkeys(target.alias for target in panel.targets if target.shape is Shape.SERIES):
-        ids_told, names_told = Template(alias), Template(_short(alias))
-        tags = set(ids_told.get_identifiers())
-        for ids, names in (each for each in known if each[0].keys() == tags):
-            by_language = {language: names_told.substitute(ids | told) for language, told in names.items()}
-            called = found.setdefault(ids_told.substitute(ids), [])
-            if by_language not in called:
-                called.append(by_language)
-    return tuple(panels.named(name, title=Label(told[0], name)) for name, told in found.items() if len(told) == 1)
+        tags = set(Template(alias).get_identifiers())
+        for each in (each for each in known if each.ids.keys() == tags):
+            called = found.setdefault(Template(alias).substitute(each.ids), [])
+            choices = _choices(alias, each)
+            if choices not in called:
+                called.append(choices)
+    sure = {name: called[0] for name, called in found.items() if len(called) == 1}
+    taken = Counter(text for choices in sure.values() for text in _texts(choices))
+    told = [(name, _unlike_others(choices, taken)) for name, choices in sure.items()]
+    return tuple(panels.named(name, title=Label(title, name)) for name, title in told if {*title.values()} != {name})
 
 
-def _short(alias: str) -> str:
-    """A unit's name says enough beside its line's."""
-    return f"${_UNIT}" if alias == f"${_LINE} / ${_UNIT}" else alias
+def _choices(alias: str, known: _Known) -> tuple[_Names, ...]:
+    """By language, the shortest first: a unit's name says enough beside its line's, as long as no other has it."""
+    short = (f"${_UNIT}",) if alias == f"${_LINE} / ${_UNIT}" and known.names.get(_UNIT) else ()
+    texts = (Template(text) for text in (*short, alias))
+    told = ({language: text.substitute(_called(known, language)) for language in LANGUAGES} for text in texts)
+    return (*told, dict.fromkeys(LANGUAGES, Template(alias).substitute(known.ids)))
+
+
+def _called(known: _Known, language: str) -> dict[str, str]:
+    return {tag: words(language).label(known.names.get(tag, {}), own) for tag, own in known.ids.items()}
+
+
+def _texts(choices: tuple[_Names, ...]) -> set[tuple[str, str]]:
+    return {each for choice in choices for each in choice.items()}
+
+
+def _unlike_others(choices: tuple[_Names, ...], taken: Counter[tuple[str, str]]) -> _Names:
+    """The first that nobody else could have in any language; at last the ids."""
+    return next((choice for choice in choices if all(taken[each] == 1 for each in choice.items())), choices[-1])
 
 
 def _known(plant: Plant) -> Iterator[_Known]:
-    """What may stand for the tags of an alias: ids, and by language names of them."""
-    for line in (line for site in plant.sites for area in site.areas for line in area.work_centers if line.name):
-        yield {_LINE: line.id}, _by_language({_LINE: line.name})
+    """Lines, units and what is measured of them."""
+    lines = {
+        (site.id, area.id, line.id): line.name
+        for site in plant.sites
+        for area in site.areas
+        for line in area.work_centers
+    }
+    for own, name in _of_level(plant, "work_center"):
+        yield _Known({_LINE: own}, {_LINE: name})
     for unit in plant.units.values():
-        ids, names = {_UNIT: unit.path.work_unit}, {_UNIT: unit.name} if unit.name else {}
-        if names:
-            yield ids, _by_language(names)
-            yield {_LINE: unit.path.work_center, **ids}, _by_language(names)
+        path = unit.path
+        ids, called = {_UNIT: path.work_unit}, {_UNIT: unit.name}
+        yield _Known(ids, called)
+        line = lines.get((path.site, path.area, path.work_center), {})
+        yield _Known({_LINE: path.work_center, **ids}, {_LINE: line, **called})
         for each in unit.characteristics:
-            measured, called = {**ids, _MEASURED: each.tag}, {**names, **({_MEASURED: each.name} if each.name else {})}
-            yield measured, _by_language(called)
-            for column in CHART_LINES.values():
-                yield {**measured, "col": column}, _by_language(called)
-
-
-def _by_language(names: Mapping[str, Labels]) -> dict[str, dict[str, str]]:
-    return {language: {tag: words(language).label(told, "") for tag, told in names.items()} for language in LANGUAGES}
+            measured = _Known({**ids, _MEASURED: each.tag}, {**called, _MEASURED: each.name})
+            yield measured
+            for line_of in CHART_LINES.values():
+                yield _Known({**measured.ids, "col": line_of}, measured.names)

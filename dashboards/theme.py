@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from dashboards.board import Label, Step
 from shopfloor.machine_state import TimeCategory
-from shopfloor.plant import Labels, Plant, StateMap
+from shopfloor.plant import Plant, StateMap
 
 GOOD: Final = "#4f9d69"
 WARNING: Final = "#d9962b"
@@ -131,22 +131,3 @@ def reasons_mappings(plant: Plant) -> tuple[Mapping[str, Any], ...]:
         {"type": "regex", "options": code},
         {"type": "special", "options": nobody},
     )
-
-
-def names_of(plant: Plant) -> Mapping[str, Any]:
-    """Ids of units, lines, areas and sites by the names that the plant file gives them."""
-    names: dict[str, Labels] = {}
-    for site in plant.sites:
-        names[site.id] = site.name
-        for area in site.areas:
-            names[area.id] = area.name
-            names.update((center.id, center.name) for center in area.work_centers)
-    names.update((unit.path.work_unit, unit.name) for unit in plant.units.values())
-    return {
-        "type": "value",
-        "options": {
-            name: {"text": Label(labels, name), "index": at}
-            for at, (name, labels) in enumerate(names.items())
-            if labels
-        },
-    }

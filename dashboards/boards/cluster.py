@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from dashboards import cluster_queries as cluster
-from dashboards import panels, queries, scorecard_queries, theme, variables
+from dashboards import panels, places, queries, scorecard_queries, theme, variables
 from dashboards.board import Board, Label, Override, Panel, Row, Shape, Target
 from dashboards.cluster_queries import CARD_COVERAGE, CARD_SCORE, SITES, WHO
 from historian import schema
@@ -172,7 +172,7 @@ def _joined(columns: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
 
 def _who(plant: Plant) -> Override:
     """Ids of sites by their names; a letter stands as it is."""
-    return panels.named(WHO, title="field.site", mappings=(theme.names_of(plant),))
+    return panels.named(WHO, title="field.site", mappings=(places.names(plant, "site"),))
 
 
 def _trend(plant: Plant) -> tuple[Panel, ...]:

@@ -140,7 +140,7 @@ def _sites(plant: Plant) -> Panel:
         overrides=(
             *(panels.named(name, title=f"energy.field.{name}", unit=unit) for name, unit in SITE_SUMS.items()),
             *_kpi_columns(("sec_kwh_per_t", "coverage")),
-            panels.named("site", title="field.site", mappings=(theme.names_of(plant),)),
+            places.column(plant, "site"),
         ),
         empty=_NO_METER,
     )
@@ -293,10 +293,7 @@ def _bills(plant: Plant) -> Panel:
                 )
                 for name, unit in BILL.items()
             ),
-            *(
-                panels.named(level, title=f"field.{level}", mappings=(theme.names_of(plant),))
-                for level in ("site", "area", "work_center", "work_unit")
-            ),
+            *(places.column(plant, level) for level in ("site", "area", "work_center", "work_unit")),
         ),
         empty="energy.needs_tariff",
     )

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from dashboards import panels, queries, states, targets, theme, variables
+from dashboards import panels, places, queries, states, targets, theme, variables
 from dashboards.board import Board, Panel, Row, Shape, Target
 from dashboards.queries import BUCKET, INTERVAL, NEWEST, Slice
 from dashboards.signals import tags_of
@@ -119,7 +119,7 @@ def _stops(plant: Plant) -> Panel:
             ),
             panels.named(schema.STOP_REASON, title="field.reason", mappings=theme.reasons_mappings(plant)),
             panels.named(schema.STOP_CODE, title="machine.code"),
-            panels.named("work_unit", title="field.work_unit", mappings=(theme.names_of(plant),)),
+            places.column(plant, "work_unit"),
         ),
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from dashboards import panels, queries, states, targets, theme, variables
+from dashboards import panels, places, queries, states, targets, theme, variables
 from dashboards.board import Board, Override, Panel, Row, Shape, Target
 from dashboards.queries import LEVELS, NEWEST, Slice
 from historian import schema
@@ -38,7 +38,6 @@ def board(plant: Plant) -> Board:
 
 def _numbers(plant: Plant) -> tuple[Panel, ...]:
     of_sites = _day(("site",), queries.same("area", schema.WHOLE), queries.other("site", schema.WHOLE))
-    names = (theme.names_of(plant),)
     newest = Target(query=queries.newest_sample(Slice(window=NEWEST)), shape=Shape.TABLE)
     return (
         panels.table(
@@ -52,7 +51,7 @@ def _numbers(plant: Plant) -> tuple[Panel, ...]:
             width=11,
             height=8,
             overrides=(
-                panels.named("site", title="field.site", mappings=names),
+                places.column(plant, "site"),
                 *_today(),
             ),
         ),
@@ -100,7 +99,6 @@ def _tiles(plant: Plant) -> Panel:
 
 def _units(plant: Plant) -> Panel:
     of_units = _day(("site", "work_center", "work_unit"), queries.other("work_unit", schema.WHOLE))
-    names = (theme.names_of(plant),)
     return panels.unit_table(
         "overview.units",
         states.newest(),
@@ -109,14 +107,13 @@ def _units(plant: Plant) -> Panel:
         order=(*_PLACE, states.STATE, "Time", "oee_index", _TARGET, _GAP, schema.COVERAGE, _GOOD, schema.PERIOD_UNTIL),
         height=14,
         overrides=(
-            panels.named("site", title="field.site", mappings=names),
-            panels.named(
+            places.column(plant, "site"),
+            places.column(
+                plant,
                 "work_center",
-                title="field.work_center",
-                mappings=names,
                 link=panels.of_row("line", "site", "work_center"),
             ),
-            panels.named("work_unit", title="field.work_unit", mappings=names, link=panels.of_row("machine")),
+            places.column(plant, "work_unit", link=panels.of_row("machine")),
             panels.named(
                 states.STATE,
                 title="state.now",
@@ -147,12 +144,11 @@ def _stops(plant: Plant) -> Panel:
         empty="overview.nothing_stands",
         overrides=(
             panels.named("Time", title="overview.since", unit="ago"),
-            panels.named("site", title="field.site", mappings=(theme.names_of(plant),)),
-            panels.named("work_center", title="field.work_center", mappings=(theme.names_of(plant),)),
-            panels.named(
+            places.column(plant, "site"),
+            places.column(plant, "work_center"),
+            places.column(
+                plant,
                 "work_unit",
-                title="field.work_unit",
-                mappings=(theme.names_of(plant),),
                 link=panels.of_row("machine"),
             ),
             panels.named(

@@ -243,7 +243,7 @@ def _hits(plant: Plant) -> Panel:
         overrides=(
             panels.named("Time", title="quality.field.time", width=160),
             *(panels.named(name, title=f"quality.field.{name}") for name in fields),
-            panels.named("work_unit", title="field.work_unit", mappings=(theme.names_of(plant),)),
+            places.column(plant, "work_unit"),
             places.characteristic(plant),
             panels.named(
                 schema.STATISTIC, title="quality.field.statistic", mappings=({"type": "value", "options": kinds},)

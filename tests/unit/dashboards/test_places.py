@@ -3,8 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from dashboards.board import Board, Kind, Label, Panel, Row, Shape, Target
-from dashboards.places import characteristic, named
+from dashboards.places import characteristic, named, names
 from shopfloor.plant import Characteristic, Plant
 from shopfloor.plant_file import load
 
@@ -38,12 +40,35 @@ def test_what_is_no_place_and_what_no_series_tells_stays() -> None:
     assert titles("kpi:oee_index") == titles("$tag_agent") == titles("$tag_work_unit", shape=Shape.TABLE) == {}
 
 
-def test_two_units_of_one_id_keep_it() -> None:
+def with_a_second(name: dict[str, str], work_unit: str = "cnc-01") -> Plant:
+    """The plant with one more machine, on line-2."""
     cnc = PLANT.units[CNC]
-    other = replace(cnc, path=replace(cnc.path, work_center="line-2"), name={"id": "Bubut lain"})
-    plant = replace(PLANT, units={**PLANT.units, "ceper/machining/line-2/cnc-01": other})
+    other = replace(cnc, path=replace(cnc.path, work_center="line-2", work_unit=work_unit), name=name)
+    return replace(PLANT, units={**PLANT.units, str(other.path): other})
+
+
+@pytest.mark.parametrize("name", [{"id": "Bubut lain"}, {}])
+def test_two_units_of_one_id_keep_it(name: dict[str, str]) -> None:
+    plant = with_a_second(name)
     assert "cnc-01" not in titles("$tag_work_unit", plant)
-    assert titles("$tag_work_center / $tag_work_unit", plant)["line-2 / cnc-01"] == "Bubut lain"
+    assert "cnc-01" not in names(plant, "work_unit")["options"]
+    told = titles("$tag_work_center / $tag_work_unit", plant)
+    assert told["line-1 / cnc-01"] == "CNC 1 bubut"
+    assert told.get("line-2 / cnc-01") == name.get("id")
+
+
+def test_two_units_of_one_name_are_told_apart_by_line_or_id() -> None:
+    plant = with_a_second(PLANT.units[CNC].name, "cnc-09")
+    assert titles("$tag_work_unit", plant).keys().isdisjoint({"cnc-01", "cnc-09"})
+    told = titles("$tag_work_center / $tag_work_unit", plant)
+    assert told["line-1 / cnc-01"] == "Lini 1 / CNC 1 bubut"
+    assert told["line-2 / cnc-09"] == "line-2 / CNC 1 bubut"
+
+
+def test_a_unit_and_a_line_of_one_id_have_each_their_name() -> None:
+    plant = with_a_second({"id": "Mesin satu"}, "line-1")
+    assert names(plant, "work_unit")["options"]["line-1"]["text"].names["id"] == "Mesin satu"
+    assert names(plant, "work_center")["options"]["line-1"]["text"].names["id"] == "Lini 1"
 
 
 def test_a_tag_that_units_call_by_two_names_stays_a_tag() -> None:
