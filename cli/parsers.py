@@ -6,10 +6,12 @@ A command's module is imported when it runs: an edge box needs neither NumPy nor
 import argparse
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shopfloor.duration import duration_ms
+from shopfloor.errors import ShopfloorError
 from shopfloor.instant import BadInstant, parse_instant
 
 if TYPE_CHECKING:
@@ -40,7 +42,16 @@ def parser() -> argparse.ArgumentParser:
 
 def _lazy(module: str, name: str) -> Command:
     def command(arguments: argparse.Namespace) -> int:
-        function: Command = getattr(import_module(module), name)
+        try:
+            function: Command = getattr(import_module(module), name)
+        except ModuleNotFoundError as fault:
+            library = (fault.name or "").partition(".")[0]
+            if not library or find_spec(library):
+                raise
+            raise ShopfloorError(
+                f"this command needs {library}, which is not installed; install shopfloor with the extra that has"
+                " it: edge, simulators, ingest, api, or demo for everything"
+            ) from None
         return function(arguments)
 
     return command

@@ -13,9 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-import yaml
-
 from kpi.evaluation.definitions import KPIS
+from shopfloor.yaml_lines import parse
 
 LANGUAGES: Final = ("en", "id")
 _KPI: Final = "kpi:"
@@ -50,7 +49,7 @@ def words(language: str) -> Words:
     entries: dict[str, str] = {}
     for source in sorted(files("dashboards").joinpath("text", language).iterdir(), key=lambda each: each.name):
         if source.name.endswith(".yaml"):
-            entries.update(_flat("", yaml.load(source.read_text("utf-8"), yaml.CSafeLoader)))
+            entries.update(_flat("", parse(source.read_text("utf-8")).data))
     return Words(language, entries)
 
 

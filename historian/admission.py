@@ -75,11 +75,12 @@ def fields_fault(point: Point) -> str | None:
 
 
 def _are_plain(values: Collection[Number | str]) -> bool:
-    """The usual case, told at once: numbers that together are no larger than the largest exact one; none is NaN."""
+    """The usual case, told at once: numbers that together are below the largest exact one, for the sum may be rounded;
+    none is NaN."""
     if not _NUMBERS.issuperset(map(type, values)):
         return False
     try:
-        return sum(map(abs, values)) <= EXACT  # type: ignore[arg-type]
+        return sum(map(abs, values)) < EXACT  # type: ignore[arg-type]
     except OverflowError:  # a whole number beyond all floats
         return False
 

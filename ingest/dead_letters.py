@@ -146,9 +146,9 @@ class DeadLetters:
         self._told_all = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            disk = shutil.disk_usage(path.parent).total
+            disk = shutil.disk_usage(path.parent).total  # 0: a file system that does not tell
             self._bounds = {
-                kind: replace(bounds, bytes=min(bounds.bytes, disk // SHARES[kind]))
+                kind: replace(bounds, bytes=min(bounds.bytes, disk // SHARES[kind] if disk else bounds.bytes))
                 for kind, bounds in {1: named, 0: garbage}.items()
             }
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=busy_timeout_s)

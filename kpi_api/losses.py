@@ -1,9 +1,8 @@
 """Facts -> KPIs: where the time went: waterfall, six big losses and Pareto, and the items of ``by=reason``."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
 from typing import Final
 
 from historian.historian import Historian
@@ -14,20 +13,24 @@ from kpi.evaluation.losses import LossBar, ParetoRow, pareto, six_big_losses, wa
 from kpi.facts.derive import NO_DATA
 from kpi.plan import UnitPlan
 from kpi_api.answers import KpiItem
-from kpi_api.grains import common_tags
+from kpi_api.grains import common_tags, cut_hours
 from kpi_api.kpi_items import KpiReader, Subject
 from kpi_api.places import Place
 from kpi_api.questions import MAX_ITEMS, BadSlicing, BadWindow, By, too_many
 from kpi_api.rollups import roles_of, units_of
 from kpi_api.windows import Window
 from shopfloor.fact import Loss
-from shopfloor.instant import HOUR, MINUTE
+from shopfloor.instant import HOUR, Instant
 from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import Plant, WorkUnit
 
 MOST_UNIT_DAYS: Final = 3_700
 """Losses are kept by minute: more days times units than this are refused."""
+MOST_UNIT_DAYS_BY_HOUR: Final = 60 * MOST_UNIT_DAYS
+AT_ONCE_UNIT_DAYS: Final = 500
+"""So much is read at once by hour: some ten thousand losses."""
 _SLACK_S: Final = 0.0005
+_DAY: Final = 24 * HOUR
 LOST_S: Final = "lost_s"
 LOST_COUNT: Final = "lost_count"
 
@@ -86,25 +89,22 @@ class LossReader:
     def explained(self, units: Sequence[WorkUnit], windows: Sequence[Window]) -> list[tuple[float, float] | None]:
         """Seconds that machines stood with a stated reason, and in unplanned stops without one, in each window.
 
-        None for a window that has too many losses to read. Windows follow each other; whole hours that have too many
-        minutes are read by hour.
+        Windows follow each other. None where losses would take too long to read even by hour.
         """
         machines = [unit for unit in units if unit.is_machine]
         sums = [[0.0, 0.0] for _ in windows]
         starts = [window.start for window in windows]
         hull = Window(starts[0], windows[-1].end)
-        grain = Grain.MINUTE
-        if _too_long(len(machines), hull) and all(_of_whole_hours(window) for window in windows):
-            grain = Grain.HOUR
-        readable = [bool(machines) and not _too_long(len(machines), window, grain) for window in windows]
-        at_once = [hull] if not _too_long(len(machines), hull, grain) else list(compress(windows, readable))
-        for loss in (loss for window in at_once if machines for loss in self._read(machines, window, grain)):
-            mine = sums[bisect_right(starts, loss.time) - 1]
-            if loss.reason in self._plant.reasons:
-                mine[0] += loss.seconds
-            elif loss.category == TimeCategory.UNPLANNED_STOP:
-                mine[1] += loss.seconds
-        return [(told[0], told[1]) if known else None for told, known in zip(sums, readable, strict=True)]
+        if not machines or _too_long(len(machines), hull, MOST_UNIT_DAYS_BY_HOUR):
+            return [None] * len(windows)
+        for piece, grain in _pieces(len(machines), [*starts, hull.end]):
+            for loss in self._read(machines, piece, grain):
+                mine = sums[bisect_right(starts, loss.time) - 1]
+                if loss.reason in self._plant.reasons:
+                    mine[0] += loss.seconds
+                elif loss.category == TimeCategory.UNPLANNED_STOP:
+                    mine[1] += loss.seconds
+        return [(told, untold) for told, untold in sums]
 
     def _of_subject(self, items: Sequence[KpiItem], losses: Sequence[Loss]) -> list[LossAnswer]:
         starts = [item.start for item in items]
@@ -151,13 +151,26 @@ def _check(subjects: Sequence[Subject], window: Window) -> None:
         )
 
 
-def _too_long(units: int, window: Window, grain: Grain = Grain.MINUTE) -> bool:
-    most = MOST_UNIT_DAYS * (HOUR // MINUTE if grain is Grain.HOUR else 1)
-    return units * (window.end - window.start) > most * 24 * HOUR
+def _too_long(units: int, window: Window, most_unit_days: float = MOST_UNIT_DAYS) -> bool:
+    return units * (window.end - window.start) > most_unit_days * _DAY
 
 
-def _of_whole_hours(window: Window) -> bool:
-    return window.start % HOUR == window.end % HOUR == 0
+def _pieces(units: int, edges: Sequence[Instant]) -> Iterator[tuple[Window, Grain]]:
+    """What to read, and by what, between the first and last of rising edges: by minute as far as that is not too much,
+    else by hour but in the hours that an edge cuts, and never more at once than memory has room for."""
+    hull = Window(edges[0], edges[-1])
+    if not _too_long(units, hull):
+        yield hull, Grain.MINUTE
+        return
+    longest, cursor = max(int(AT_ONCE_UNIT_DAYS * _DAY) // units // HOUR, 1) * HOUR, hull.start
+    for low, high in (*cut_hours(edges), (hull.end, hull.end)):
+        while cursor < low:
+            until = min(low, cursor + longest)
+            yield Window(cursor, until), Grain.HOUR
+            cursor = until
+        if low < high:
+            yield Window(low, high), Grain.MINUTE
+            cursor = high
 
 
 def _by_reason(whole: KpiItem, losses: Sequence[Loss]) -> list[tuple[tuple[str, str], tuple[float, float]]]:

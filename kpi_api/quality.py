@@ -3,7 +3,7 @@
 Yields come from the store's KPI items. Characteristics come from raw samples: every new reading of GOOD quality is one
 value. A number that repeats while it holds (within ``max_age``) is the same reading still standing, since a gauge
 measures once a part and is polled many times: taken as new values, repeats would make any process look capable. What
-is read while the machine's own state is a setup is of a trial piece, and tells nothing of the process that is set up.
+is read during a setup is of a trial piece, and tells nothing of the process that is set up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,13 @@ import numpy as np
 from kpi.capability.control_chart import ControlChart, Study, study
 from kpi.capability.indices import Capability, Specification, capability_of
 from kpi.evaluation.yields import rolled_throughput
-from kpi.plan import STATE, dated_tiles, dated_values
+from kpi.plan import dated_values
 from kpi_api.answers import KpiItem
 from kpi_api.questions import BadWindow, NotThere
 from kpi_api.store import Store
 from kpi_api.windows import Window, snapped
 from shopfloor.columns import SampleColumns, Times, Values
 from shopfloor.instant import HOUR, Instant
-from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import Characteristic, Labels, WorkUnit
 from shopfloor.tag import CANONICAL
 
@@ -127,7 +126,8 @@ def characteristics_of(
     if not wanted:
         return ()
     samples = store.historian.samples(store.plant.enterprise, str(unit.path), window.start, window.end)
-    return tuple(_characteristic(unit, each, samples, most) for each in wanted)
+    setups = store.timelines.setups(str(unit.path), window) if unit.is_machine else []
+    return tuple(_characteristic(unit, each, samples, setups, most) for each in wanted)
 
 
 def readings(columns: SampleColumns, tag: str, max_age_ms: int) -> tuple[Times, Values]:
@@ -142,17 +142,11 @@ def readings(columns: SampleColumns, tag: str, max_age_ms: int) -> tuple[Times, 
     return times[new], known[new]
 
 
-def _without_setup(unit: WorkUnit, samples: SampleColumns, times: Times, values: Values) -> tuple[Times, Values]:
-    """The readings of production alone, as far as the machine tells."""
-    states = samples.values.get(STATE)
-    if states is None or unit.states is None or not len(times):
-        return times, values
-    codes = states[np.searchsorted(samples.times, times)]
-    setup = np.zeros(len(times), dtype=np.bool_)
-    for start, end, meaning in dated_tiles(unit.states, int(times[0]), int(times[-1]) + 1):
-        of_setup = [code for code, category in (meaning or {}).items() if category is TimeCategory.SETUP]
-        setup |= (times >= start) & (times < end) & np.isin(codes, of_setup)
-    return times[~setup], values[~setup]
+def _without(stretches: Sequence[Window], times: Times, values: Values) -> tuple[Times, Values]:
+    inside = np.zeros(len(times), dtype=np.bool_)
+    for each in stretches:
+        inside |= (times >= each.start) & (times < each.end)
+    return times[~inside], values[~inside]
 
 
 def _having(units: Sequence[WorkUnit], tag: str, pattern: str) -> list[WorkUnit]:
@@ -211,9 +205,9 @@ def _step_yield(item: KpiItem) -> float | None:
 
 
 def _characteristic(
-    unit: WorkUnit, characteristic: Characteristic, samples: SampleColumns, most: int
+    unit: WorkUnit, characteristic: Characteristic, samples: SampleColumns, setups: Sequence[Window], most: int
 ) -> CharacteristicAnswer:
-    times, values = _without_setup(unit, samples, *readings(samples, characteristic.tag, unit.max_age_ms))
+    times, values = _without(setups, *readings(samples, characteristic.tag, unit.max_age_ms))
     for correction in unit.corrections:
         if correction.tag == characteristic.tag:
             values = values * dated_values(correction.factor, times, lambda factor: factor or 1.0, 1.0)

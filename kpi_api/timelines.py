@@ -21,6 +21,7 @@ from kpi_api.windows import Window
 from shopfloor.clock import Clock
 from shopfloor.columns import SampleColumns
 from shopfloor.instant import HOUR, Instant
+from shopfloor.machine_state import TimeCategory
 from shopfloor.statement import Statement, in_force
 
 LONGEST: Final = 31 * 24 * HOUR
@@ -59,6 +60,17 @@ class Timelines:
             silent = max(window.start, horizon + plan.unit.max_age_ms)
             tiles += silent_timeline(plan.unit, silent, min(window.end, self._clock.now()), statements=said)
         return tiles
+
+    def setups(self, path: str, window: Window) -> list[Window]:
+        """When a machine was set up in a window: by its own word, or by what its time counts as."""
+        plan = self._plans[path]
+        samples = _held_on(self._samples_around(plan, window))
+        said = self.statements(path, window, plan.reach)
+        return [
+            Window(tile.start, tile.end)
+            for tile in timeline(plan, samples, window.start, window.end, said)
+            if TimeCategory.SETUP in (tile.category, tile.machine)
+        ]
 
     def statements(self, path: str, window: Window, reach: int) -> list[Statement]:
         """What holds of a unit in a window and its reach."""

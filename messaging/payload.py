@@ -251,12 +251,12 @@ def _sample(unit: str, raw: bytes) -> Sequenced:
 
 
 def _sound(wire: _WireSample) -> bool:
-    """Whether ``_faults`` finds nothing, told quickly; False for what it must look at."""
+    """Whether ``_faults`` finds nothing, told quickly; False for what it must look at. The sum may be rounded."""
     values = wire.v
     if wire.q or not 0 < len(values) <= MAX_TAGS or not 0 <= wire.seq <= MAX_INTEGER or not 0 < wire.t <= MAX_INSTANT:
         return False
     try:
-        small = sum(map(abs, values.values())) <= MAX_INTEGER  # type: ignore[arg-type]
+        small = sum(map(abs, values.values())) < MAX_INTEGER  # type: ignore[arg-type]
     except (TypeError, OverflowError):  # a text, or a whole number beyond all floats
         return False
     return small and _are_numbers(tuple(values))

@@ -11,13 +11,30 @@ import yaml
 
 MAX_DEPTH = 100
 """Mappings and lists within one another; no file of ours has ten."""
+MAX_NODES = 1_000_000
+"""Words, mappings and lists, with those that aliases repeat; a plant of a thousand machines has a tenth."""
 
 Place = tuple[str | int, ...]
 """Keys and indices from the document's root."""
 
 
-class _Loader(yaml.CSafeLoader):
+_MERGE = "tag:yaml.org,2002:merge"
+_Fastest: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it
+
+
+class _Loader(_Fastest):  # type: ignore[misc,valid-type]
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._written: dict[int, frozenset[int]] = {}
+
+    def flattened(self, node: yaml.MappingNode) -> frozenset[int]:
+        """Bring what a mapping merges (``<<``) before its own keys, once; ids of the key nodes that it has itself."""
+        if id(node) not in self._written:
+            self._written[id(node)] = frozenset(id(key) for key, _ in node.value if key.tag != _MERGE)
+            self.flatten_mapping(node)
+        return self._written[id(node)]
 
 
 for _tag, _pattern, _first in (
@@ -25,7 +42,7 @@ for _tag, _pattern, _first in (
     ("tag:yaml.org,2002:bool", r"^(?:true|false)$", list("tf")),
     ("tag:yaml.org,2002:int", r"^[-+]?(?:0x[0-9a-fA-F]+|[0-9]+)$", list("-+0123456789")),
     ("tag:yaml.org,2002:float", r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?$", list("-+.0123456789")),
-    ("tag:yaml.org,2002:merge", r"^(?:<<)$", ["<"]),
+    (_MERGE, r"^(?:<<)$", ["<"]),
 ):
     _Loader.add_implicit_resolver(_tag, re.compile(_pattern), _first)
 
@@ -59,7 +76,7 @@ def parse(text: str) -> LinedDocument:
     document = LinedDocument()
     loader = None
     try:
-        _check_depth(text)
+        _check_size(text)
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
@@ -72,6 +89,8 @@ def parse(text: str) -> LinedDocument:
         before = text[: fault.start] if isinstance(fault, UnicodeEncodeError) else _first_bytes(text, fault.position)
         document.lines[()] = before.count("\n") + 1
         document.problems.append(((), "a control character stands here; remove it"))
+    except _TooLarge:
+        document.problems.append(((), f"with its aliases it has over {MAX_NODES:,} entries; write fewer of them"))
     except RecursionError:
         document.problems.append(((), "it is nested too deep, or an alias refers to itself; write the value out"))
     finally:
@@ -84,34 +103,66 @@ def _first_bytes(text: str, count: int) -> str:
     return text.encode()[:count].decode(errors="ignore")
 
 
-def _check_depth(text: str) -> None:
-    """Raise RecursionError for what libyaml would follow down to the end of its stack."""
-    depth = 0
+class _TooLarge(Exception):
+    """More nodes than anybody means, by aliases of aliases."""
+
+
+def _check_size(text: str) -> None:
+    """Raise RecursionError for what libyaml would follow down to the end of its stack, _TooLarge for what its aliases
+    would blow up."""
+    known: dict[str, int] = {}
+    within: list[tuple[str | None, int]] = [(None, 0)]
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
+            within.append((event.anchor, 1))
+            if len(within) > MAX_DEPTH + 1:
                 raise RecursionError
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = within.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            anchor, size = None, known.get(event.anchor or "", 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        else:
+            continue
+        if anchor is not None:
+            known[anchor] = size
+        around, before = within[-1]
+        within[-1] = around, before + size
+        if before + size > MAX_NODES:
+            raise _TooLarge
 
 
 def _plain(loader: _Loader, node: yaml.Node, place: Place, document: LinedDocument) -> Any:
     document.lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
+        written = loader.flattened(node)
         mapping: dict[Any, Any] = {}
+        known: set[Any] = set()
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
+            key = _scalar(loader, key_node, (*place, str(key_node.value)[:40]), document)
             if isinstance(key, list | dict):
                 document.problems.append((place, "a key is a list or mapping; use a plain word"))
                 continue
             below = (*place, key)
-            if key in mapping:
-                document.problems.append((below, f"the key {key!r} stands twice; remove or rename one"))
+            if id(key_node) in written:
+                if key in known:
+                    document.problems.append((below, f"the key {key!r} stands twice; remove or rename one"))
+                known.add(key)
             document.lines[below] = key_node.start_mark.line + 1
             mapping[key] = _plain(loader, value_node, below, document)
         return mapping
     if isinstance(node, yaml.SequenceNode):
         return [_plain(loader, item, (*place, index), document) for index, item in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)
+    return _scalar(loader, node, place, document)
+
+
+def _scalar(loader: _Loader, node: yaml.Node, place: Place, document: LinedDocument) -> Any:
+    try:
+        return loader.construct_object(node, deep=True)
+    except (ValueError, LookupError, AttributeError):  # PyYAML's own, for a tag that the text does not fit
+        told, kind = str(node.value)[:40], node.tag.rsplit(":", 1)[-1]
+        document.lines.setdefault(place, node.start_mark.line + 1)
+        document.problems.append((place, f"{told!r} is no {kind}; write another value"))
+        return None

@@ -24,6 +24,19 @@ def named(requirements: Iterable[str]) -> set[str]:
 OPTIONAL = set[str]().union(*map(named, EXTRAS.values())) - named([*PROJECT["dependencies"], PROJECT["name"]])
 
 
+WITHOUT = "import sys; sys.modules[sys.argv[1]] = None; from cli.main import main; sys.exit(main(sys.argv[2:]))"
+
+
+@pytest.mark.parametrize(
+    ("library", "command"),
+    [("numpy", ["calc", "x.yaml"]), ("pymodbus", ["edge", "x.yaml", "--agent", "a"]), ("uvicorn", ["api", "x.yaml"])],
+)
+def test_a_library_that_is_not_installed_is_one_clear_line(library: str, command: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT, library, *command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"this command needs {library}, which is not installed; install shopfloor with the extra" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("module", "extras"),
     [

@@ -140,6 +140,7 @@ def test_any_names_are_written_as_they_read_or_refused(
         (("m", {}, {"a": float("nan")}, 0), "field a is not finite"),
         (("m", {}, {"a": True}, 0), "field a is neither a number nor text"),
         (("m", {}, {"a": 2**53 + 1}, 0), "field a is beyond 2^53"),
+        (("m", {}, {"a": 2**53 + 1, "b": 0.0}, 0), "field a is beyond 2^53"),
         (("m", {}, {"a": 1.0}, -1), "time -1 is not between 1970 and 2262"),
     ],
 )

@@ -144,6 +144,14 @@ def test_of_a_small_disk_letters_take_a_part(tmp_path, monkeypatch):
     letters.close()
 
 
+def test_a_file_system_that_does_not_tell_its_size_costs_no_letter(tmp_path, monkeypatch):
+    monkeypatch.setattr("ingest.dead_letters.shutil.disk_usage", lambda _: SimpleNamespace(total=0))
+    letters = DeadLetters(tmp_path / "letters.sqlite")
+    letters.add([letter(1), letter(reason="not_json")])
+    assert len(letters.list()) == 2
+    letters.close()
+
+
 def test_a_payload_longer_than_any_message_is_kept_as_its_head_length_and_hash(dead_letters):
     payload = os.urandom(MAX_MESSAGE_BYTES + 1)
     dead_letters.add([letter(payload=payload, reason="oversized"), letter(payload=payload[:-1])])

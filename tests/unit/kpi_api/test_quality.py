@@ -1,18 +1,27 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from historian.connect import connect
+from historian.historian import Historian
+from historian.records import sample_point
 from kpi.capability.control_chart import study
 from kpi.capability.indices import capability
 from kpi_api.app import create_app
-from kpi_api.quality import MOST_POINTS, _characteristic, _chart, readings
+from kpi_api.quality import MOST_POINTS, _chart, characteristics_of, readings
 from kpi_api.store import Store
+from kpi_api.windows import Window
+from shopfloor.clock import CatchUpClock
 from shopfloor.columns import SampleColumns
-from shopfloor.instant import SECOND, format_instant
+from shopfloor.dated import Dated
+from shopfloor.instant import HOUR, SECOND, format_instant, parse_instant
+from shopfloor.machine_state import TimeCategory
 from shopfloor.plant_file import load
 from shopfloor.sample import Sample
 from tests.filled_plant import PLANT_FILE
@@ -105,21 +114,56 @@ def test_a_number_that_stands_is_one_reading_until_it_no_longer_holds() -> None:
     assert not len(readings(columns, "mass_kg", 30)[0])
 
 
-def test_what_is_read_during_a_setup_is_a_trial_piece() -> None:
-    press = load(PLANT_FILE).units["ceper/stamping/press-shop/press-01"]
-    told = [(1, 6.0), (3, 90.0), (3, 91.0), (1, 91.0), (1, 6.1), (2, 6.1), (1, 6.2), (1, 6.3)]
-    samples = [
-        Sample(unit=press.path, time=2_000 * n, values={"state": state, "cycle_time_s": value})
-        for n, (state, value) in enumerate(told)
-    ]
+PRESS = "ceper/stamping/press-shop/press-01"
+TOLD = [(1, 6.0), (3, 90.0), (3, 91.0), (1, 91.0), (1, 6.1), (2, 6.1), (1, 6.2), (1, 6.3)]
+"""State code and stroke time, every two seconds; 3 is a setup."""
+WEEKDAY = parse_instant("2026-01-05T07:00:00+07:00")
+
+
+def by_state(n: int, state: int, value: float) -> list[Sample]:
+    return [Sample(unit=PRESS, time=WEEKDAY + 2_000 * n, values={"state": state, "cycle_time_s": value})]
+
+
+def beside_state(n: int, state: int, value: float) -> list[Sample]:
+    """State and reading in samples of their own."""
+    at = WEEKDAY + 2_000 * n
+    values: list[dict[str, int | float]] = [{"state": state}, {"cycle_time_s": value}]
+    return [Sample(unit=PRESS, time=at + 10 * i, values=each) for i, each in enumerate(values)]
+
+
+def by_mode(n: int, state: int, value: float) -> list[Sample]:
+    """A running state in the mode 9, which the plant calls a setup."""
+    values: dict[str, int | float] = {"state": 1, "unit_mode": 9 if state == 3 else 1, "cycle_time_s": value}
+    return [Sample(unit=PRESS, time=WEEKDAY + 2_000 * n, values=values)]
+
+
+def readings_of(store: Historian, samples: list[Sample]) -> tuple[int, list[float]]:
+    plant = load(PLANT_FILE)
+    press = plant.units[PRESS]
     (stroke,) = press.characteristics
-    found = _characteristic(press, replace(stroke, subgroup=1), SampleColumns.of(str(press.path), samples), 9)
-    assert found.readings == 4
-    assert [point.value for point in found.charts[0].points] == pytest.approx([6.0, 6.1, 6.2, 6.3])
-    mute = [
-        Sample(unit=each.unit, time=each.time, values={"cycle_time_s": each.values["cycle_time_s"]}) for each in samples
+    modes = Dated.always({9: TimeCategory.SETUP})
+    press = replace(press, modes=modes, characteristics=(replace(stroke, subgroup=1),))
+    plant = replace(plant, units={**plant.units, PRESS: press})
+    assert len(store.write([sample_point(plant.enterprise, each) for each in samples]).accepted) == len(samples)
+    asked = Store(plant, store, CatchUpClock(WEEKDAY + HOUR))
+    (found,) = characteristics_of(asked, press, Window(WEEKDAY, WEEKDAY + 16_000))
+    return found.readings, [point.value for point in found.charts[0].points]
+
+
+@pytest.mark.parametrize("say", [by_state, beside_state, by_mode])
+def test_what_is_read_during_a_setup_is_a_trial_piece(tmp_path: Path, say: Callable[..., list[Sample]]) -> None:
+    with closing(connect(str(tmp_path))) as store:
+        told = readings_of(store, [each for n, (state, value) in enumerate(TOLD) for each in say(n, state, value)])
+    assert told == (4, pytest.approx([6.0, 6.1, 6.2, 6.3]))
+
+
+def test_a_machine_that_tells_no_state_has_no_trial_pieces(tmp_path: Path) -> None:
+    samples = [
+        Sample(unit=PRESS, time=WEEKDAY + 2_000 * n, values={"cycle_time_s": value})
+        for n, (_, value) in enumerate(TOLD)
     ]
-    assert _characteristic(press, stroke, SampleColumns.of(str(press.path), mute), 9).readings == 6
+    with closing(connect(str(tmp_path))) as store:
+        assert readings_of(store, samples)[0] == 6
 
 
 @pytest.mark.parametrize(

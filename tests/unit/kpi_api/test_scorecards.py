@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import httpx
 import pytest
 
 from historian.published import scores_of
-from historian.schema import Measurement
+from historian.schema import Grain, Measurement
 from kpi_api.app import create_app
+from kpi_api.losses import _pieces
 from kpi_api.scorecards import ENTERPRISE
 from kpi_api.store import Store
 from kpi_api.windows import Window
 from shopfloor.clock import CatchUpClock
 from shopfloor.guideline_file import built_in
-from shopfloor.instant import parse_instant
+from shopfloor.instant import HOUR, MINUTE, parse_instant
 from shopfloor.plant_file import load
 from tests.agreement import Api as Answers
 from tests.agreement import publisher, score_agrees, stored
@@ -162,19 +164,34 @@ def test_what_is_published_is_what_the_api_answers_for_site_and_enterprise(tmp_p
         assert {each.time for each in points} == {parse_instant("2026-01-05T00:00:00+07:00")}
 
 
+@pytest.mark.parametrize("minute", [0, 17])
 def test_stops_with_a_reason_are_told_by_hour_where_there_are_too_many_minutes(
-    filled: FilledPlant, monkeypatch: pytest.MonkeyPatch
+    filled: FilledPlant, monkeypatch: pytest.MonkeyPatch, minute: int
 ) -> None:
-    store, hour = filled.store, 3_600_000
+    store = filled.store
     machines = [unit for unit in store.plant.units.values() if unit.is_machine]
     start = parse_instant(PAGI)
-    windows = [Window(start, start + 5 * hour), Window(start + 5 * hour, start + 8 * hour)]
+    edges = [start + minute * MINUTE, start + 5 * HOUR, start + 6 * HOUR + minute * MINUTE, start + 8 * HOUR]
+    windows = [Window(low, high) for low, high in pairwise(edges)]
     by_minute = store.losses.explained(machines, windows)
-    assert all(told is not None and sum(told) > 0 for told in by_minute)
+    assert all(told is not None for told in by_minute)
+    assert sum(by_minute[0] or ()) > 0
     monkeypatch.setattr("kpi_api.losses.MOST_UNIT_DAYS", 0.1)
-    by_hour = store.losses.explained(machines, windows)
-    for told, expected in zip(by_hour, by_minute, strict=True):
-        assert told == pytest.approx(expected)
-    assert store.losses.explained(machines, [Window(start + 1, start + 8 * hour)]) == [None]
-    monkeypatch.setattr("kpi_api.losses.MOST_UNIT_DAYS", 0.001)
-    assert store.losses.explained(machines, windows) == [None, None]
+    for at_once in (500.0, 0.01):
+        monkeypatch.setattr("kpi_api.losses.AT_ONCE_UNIT_DAYS", at_once)
+        for told, expected in zip(store.losses.explained(machines, windows), by_minute, strict=True):
+            assert told == pytest.approx(expected)
+    monkeypatch.setattr("kpi_api.losses.MOST_UNIT_DAYS_BY_HOUR", 0.1)
+    assert store.losses.explained(machines, windows) == [None] * 3
+
+
+def test_what_is_read_by_hour_leaves_no_gap_and_fits_in_memory() -> None:
+    day = 24 * HOUR
+    year = [at * day + (17 * MINUTE if at == 30 else 0) for at in range(366)]
+    pieces = list(_pieces(100, year))
+    assert [(low.end, high.start) for low, high in pairwise(each for each, _ in pieces)] == [
+        (each.end, each.end) for each, _ in pieces[:-1]
+    ]
+    assert (pieces[0][0].start, pieces[-1][0].end) == (year[0], year[-1])
+    assert [each for each, grain in pieces if grain is Grain.MINUTE] == [Window(30 * day, 30 * day + HOUR)]
+    assert max(each.end - each.start for each, _ in pieces) == 5 * day

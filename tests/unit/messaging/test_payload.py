@@ -132,6 +132,7 @@ WRONG_SAMPLES = [
     (GOOD | {"v": {"x_note_text": 4}}, Fault.WRONG_TYPE),
     (GOOD | {"v": {"x_note_text": "x" * 2_000}}, Fault.OUT_OF_RANGE),
     (GOOD | {"v": {"good": 2**53 + 1}}, Fault.OUT_OF_RANGE),
+    (GOOD | {"v": {"good": 2**53 + 1, "power_kw": 0.0}}, Fault.OUT_OF_RANGE),
     (GOOD | {"v": {"speed": 1}}, Fault.UNKNOWN_TAG),
     (GOOD | {"v": {"x_Load": 1}}, Fault.UNKNOWN_TAG),
     (GOOD | {"v": {"status_text": "state=good"}}, Fault.UNKNOWN_TAG),
