@@ -243,6 +243,12 @@ def note(text: str, *, width: int = 24, height: int = 3) -> Panel:
     )
 
 
+def glossary(text: str, *, prefix: str, ids: Sequence[str], width: int = 24, height: int = 7) -> Panel:
+    """What short ids mean: the catalogue's ``<text>.body``, then each id with the words of ``<prefix>.<id>``."""
+    panel = note(text, width=width, height=height)
+    return replace(panel, options={**panel.options, "entries": {each: f"{prefix}.{each}" for each in ids}})
+
+
 def named(field: str, **properties: Any) -> Override:
     """Settings of one field.
 

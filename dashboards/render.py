@@ -178,10 +178,16 @@ def _panels(rows: Iterable[Row], words: Words) -> Iterator[Json]:
         top += height
 
 
+def _content(words: Words, text: str, entries: Mapping[str, str]) -> str:
+    """Markdown: words, then a list of ids and what they mean."""
+    lines = [f"- `{each}`: {words.must(meaning)}" for each, meaning in entries.items()]
+    return "\n".join([words.must(text), *(["", *lines] if lines else [])])
+
+
 def _panel(panel: Panel, number: int, place: Json, words: Words) -> Json:
     options = dict(panel.options)
     if panel.kind is Kind.TEXT:
-        options["content"] = words.must(panel.options["content"])
+        options["content"] = _content(words, options["content"], options.pop("entries", {}))
     about = words.must(f"{panel.text}.about")
     if panel.empty:
         about = f"{about} {words.must(panel.empty)}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from kpi.evaluation.definitions import KPIS, NOT_COMPUTED, Given, KpiDefinition
-from kpi.evaluation.flags import FLAGS
+from kpi.evaluation.flags import CAPABILITY_FLAGS, ENERGY_FLAGS, FLAGS, ITEM_FLAGS
 from kpi.evaluation.formulas import APPARENT
 from kpi.evaluation.losses import CATEGORY_NAMES
 from shopfloor.additive import COLUMNS
@@ -142,7 +142,9 @@ def _categories() -> str:
 
 
 def _flags() -> str:
-    return f"## Flags\n\n{_table(('flag', 'meaning'), ((f'`{flag}`', text) for flag, text in FLAGS.items()))}"
+    of = {"record": FLAGS, "item": ITEM_FLAGS, "energy": ENERGY_FLAGS, "characteristic": CAPABILITY_FLAGS}
+    rows = [(f"`{flag}`", kind, text) for kind, flags in of.items() for flag, text in flags.items()]
+    return f"## Flags\n\n{_table(('flag', 'of', 'meaning'), rows)}"
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -10,6 +10,7 @@ from dashboards.published_queries import LINE_COVERAGE, SITE_ENERGY, SITE_KPIS, 
 from dashboards.queries import BUCKET, LEVELS, Slice
 from dashboards.signals import tags_of
 from historian import schema
+from kpi.evaluation.flags import ENERGY_FLAGS
 from shopfloor.plant import Plant
 from shopfloor.tag import TagKind
 
@@ -73,7 +74,7 @@ def board(plant: Plant) -> Board:
             Row("energy.row_sites", (*_site_numbers(plant), _sites(plant))),
             Row("energy.row_course", _course()),
             Row("energy.row_units", (_units(plant), *_intensity(plant))),
-            Row("energy.row_tariff", (*_tariff(plant), _bills(plant))),
+            Row("energy.row_tariff", (*_tariff(plant), _bills(plant), _glossary())),
             Row("energy.row_baseline", _baseline() if _compares(plant) else (panels.note("energy.no_baseline"),)),
             Row("energy.row_carbon", (_carbon(), panels.note("energy.renewable", width=12, height=8))),
         ),
@@ -274,6 +275,10 @@ def _power_factor() -> Panel:
         decimals=3,
         empty="energy.needs_reactive",
     )
+
+
+def _glossary() -> Panel:
+    return panels.glossary("energy.glossary", prefix="flag", ids=tuple(ENERGY_FLAGS), height=4)
 
 
 def _bills(plant: Plant) -> Panel:

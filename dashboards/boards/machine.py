@@ -11,6 +11,7 @@ from dashboards.signals import tags_of
 from historian import schema
 from historian.influx_names import MARKER
 from historian.schema import Measurement
+from kpi.evaluation.flags import FLAGS, ITEM_FLAGS
 from kpi.evaluation.formulas import Formula
 from shopfloor.machine_state import TimeCategory
 from shopfloor.plant import Plant
@@ -53,7 +54,7 @@ def board(plant: Plant) -> Board:
             Row("machine.row_speed", (_cycle(), _counters())),
             *((Row("machine.row_signals", signals),) if (signals := _signals(plant)) else ()),
             *((Row("machine.row_alarms", alarms),) if (alarms := _alarms(plant)) else ()),
-            Row("machine.row_data", (_coverage(plant), _gaps(), _samples(), _doubts(), _flags())),
+            Row("machine.row_data", (_coverage(plant), _gaps(), _samples(), _doubts(), _flags(), _glossary())),
         ),
     )
 
@@ -258,6 +259,11 @@ def _doubts() -> Panel:
         decimals=0,
         empty="machine.no_doubt",
     )
+
+
+def _glossary() -> Panel:
+    shown = [flag for flag in (*FLAGS, *ITEM_FLAGS) if flag != "snapped_to_minutes"]
+    return panels.glossary("machine.glossary", prefix="flag", ids=shown)
 
 
 def _flags() -> Panel:

@@ -12,6 +12,7 @@ from historian import schema
 from historian.influxql import identifier
 from historian.schema import Measurement
 from kpi.capability.control_chart import Statistic
+from kpi.evaluation.flags import CAPABILITY_FLAGS
 from shopfloor.plant import Plant
 
 CHARACTERISTIC: Final = Variable(
@@ -115,7 +116,7 @@ def _measures(plant: Plant) -> bool:
 def _statistics(plant: Plant) -> tuple[Row, ...]:
     return (
         Row("quality.row_charts", (_chart("location", LOCATION), _chart("spread", SPREAD), _hits(plant), _rules())),
-        Row("quality.row_capability", (_capability(plant), _course_of("cpk"), _course_of("ppk"))),
+        Row("quality.row_capability", (_capability(plant), _course_of("cpk"), _course_of("ppk"), _glossary())),
     )
 
 
@@ -311,6 +312,10 @@ def _capability(plant: Plant) -> Panel:
         ),
         empty="quality.not_measured",
     )
+
+
+def _glossary() -> Panel:
+    return panels.glossary("quality.glossary", prefix="flag", ids=tuple(CAPABILITY_FLAGS), height=5)
 
 
 def _course_of(index: str) -> Panel:

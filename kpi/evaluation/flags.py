@@ -34,6 +34,36 @@ FLAGS: Final[Mapping[str, str]] = {
 }
 """Flags of an evaluated record, in the order in which they are raised."""
 
+ITEM_FLAGS: Final[Mapping[str, str]] = {
+    "snapped_to_minutes": "the window was widened to whole minutes",
+    "changed_after_sign_off": "signed off, and changed since: the revisions tell what",
+    "energy_of_meters": "no machine counts energy: that of the place is of its meters",
+    "no_data": "nothing is known of this time",
+}
+"""Beside those of the record, of an item that the API answers."""
+
+ENERGY_FLAGS: Final[Mapping[str, str]] = {
+    "mixed_currencies": "several tariffs with several currencies: no cost",
+    "baseline_changed": "the energy baseline changed within the window: no expectation over it",
+    "partial_month": "not a whole month, or one under way: the bill is for what has been used",
+    "share_of_site": "a part of a site has no contract: no minimum of a bill",
+    "tariff_changed": "the tariff changed within the month: the bill is by the one at its start",
+}
+"""Beside those of an item, of its energy and bill."""
+
+CAPABILITY_FLAGS: Final[Mapping[str, str]] = {
+    "no_values": "no reading of good quality: no capability",
+    "too_few_values": "fewer readings than a subgroup needs: no capability",
+    "few_subgroups": "few subgroups: the indices are uncertain",
+    "not_stable": "the control chart has alarms: the indices tell of no stable process",
+    "not_normal": "the readings are not normally distributed: shares beyond the limits do not follow from the indices",
+    "unequal_subgroups": "subgroups of several sizes",
+    "no_limits": "no limit in the plant file: no index",
+    "one_limit": "one limit only: Cp and Pp are not defined, Cpk and Ppk are of that limit",
+    "zero_sigma": "all readings are equal: no spread to divide by",
+}
+"""Of the capability of a characteristic."""
+
 QUANTITIES: Final = ("produced", "good", "scrap", "rework", "inspected", "first_pass_good", "consumed_kg")
 
 

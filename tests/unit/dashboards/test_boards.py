@@ -10,6 +10,7 @@ from cli.dashboards import rendered
 from cli.main import main
 from dashboards.boards import boards_of
 from dashboards.text import LANGUAGES, words
+from kpi.evaluation.flags import CAPABILITY_FLAGS, ENERGY_FLAGS, FLAGS, ITEM_FLAGS
 from shopfloor.plant_file import load
 from tests.filled_plant import PLANT_FILE
 
@@ -33,6 +34,24 @@ def test_every_panel_says_what_it_shows_in_which_unit(plant, language):
 def test_both_catalogues_have_the_same_texts():
     english, indonesian = (set(words(language).entries) for language in ("en", "id"))
     assert english == indonesian
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_flag_beside_numbers_is_explained_on_the_board_that_shows_it(plant, language):
+    shown = {
+        "machine": {*FLAGS, *ITEM_FLAGS} - {"snapped_to_minutes"},
+        "quality": CAPABILITY_FLAGS,
+        "energy": ENERGY_FLAGS,
+    }
+    assert {*words(language).entries} >= {f"flag.{each}" for flags in shown.values() for each in flags}
+    for board in map(json.loads, rendered(plant, (language,)).values()):
+        told = {
+            each
+            for panel in board["panels"]
+            if panel["type"] == "text"
+            for each in re.findall(r"^- `(\w+)`: \w", panel["options"]["content"], re.MULTILINE)
+        }
+        assert told == {*shown.get(board["uid"].split("-")[1], ())}
 
 
 def test_no_query_names_a_source_a_zone_or_a_site(plant):
