@@ -50,7 +50,7 @@ def _lazy(module: str, name: str) -> Command:
                 raise
             raise ShopfloorError(
                 f"this command needs {library}, which is not installed; install shopfloor with the extra that has"
-                " it: edge, simulators, ingest, api, or demo for everything"
+                " it: edge, simulators, ingest, api, deploy, push, or demo for everything"
             ) from None
         return function(arguments)
 

@@ -363,6 +363,15 @@ def test_each_unit_starts_a_command_of_shopfloor():
     assert started["shopfloor-edge@.service"].agent == "edge-1"
 
 
+def test_an_edge_box_may_ask_the_kernel_whether_its_clock_is_right():
+    """systemd kills a process for any call beyond its filter, and ProtectClock takes this one away."""
+    unit = (DEPLOY / "systemd" / "shopfloor-edge@.service").read_text("utf-8").splitlines()
+    (allowed,) = [line.partition("=")[2].split() for line in unit if line.startswith("SystemCallFilter=")]
+    assert {"adjtimex", "clock_adjtime", "clock_adjtime64"} <= {*allowed}
+    assert "CapabilityBoundingSet=" in unit
+    assert "ProtectClock=yes" not in unit
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_understands_the_unit(tmp_path, unit):
     content = unit.read_text("utf-8").replace("/usr/local/lib/shopfloor/bin/shopfloor", "/bin/true")
@@ -389,6 +398,12 @@ def test_an_edge_box_gets_what_its_unit_names(made, tmp_path):
     assert len(named) == 3
     assert all((root / name.lstrip("/")).is_file() for name in [*named, "/etc/shopfloor/plant.yaml"])
     assert (root / "etc/shopfloor/agents/edge-1/agent.env").stat().st_mode & 0o777 == 0o600
+    plant = root / "etc/shopfloor/plant.yaml"
+    again = run(
+        "edge-install", root / "etc/shopfloor/agents/edge-1", plant,
+        DESTDIR=str(root), PACKAGES="no", PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+    assert (again.returncode, again.stderr, plant.read_bytes()) == (0, "", made.plant.read_bytes())
     another = run("edge-install", made.directory / "agents", made.plant, DESTDIR=str(root), PACKAGES="no")
     assert (another.returncode, "agent.env is missing" in another.stderr) == (2, True)
 
