@@ -152,6 +152,43 @@ def test_a_mistake_is_one_line_that_says_what_to_do(bare, script, arguments, cod
     assert words in line
 
 
+DOCKER = """#!/bin/sh
+echo "$*" >>"$CALLS"
+case "$*" in
+  *" deploy init "*) for each in BIND API_PORT GRAFANA_PORT; do echo "SHOPFLOOR_$each=1" >>"$FILES/.env"; done ;;
+  *" dashboards render "*) mkdir -p "$FILES/dashboards/alerting"; cp "$PLANT" "$FILES/dashboards/alerting/rules.yaml" ;;
+  *" ps --services "*) printf 'api\ninfluxdb\ningest\n' ;;
+esac
+"""
+"""Stands for Docker, which no test has: it tells what it was asked for."""
+
+
+def test_a_plant_pc_gets_its_own_boards_and_takes_up_a_changed_plant_file(tmp_path):
+    here, calls, plant = tmp_path / "deploy", tmp_path / "calls", tmp_path / "plant.yaml"
+    here.mkdir()
+    shutil.copy(DEPLOY / "up", here)
+    (tmp_path / "pyproject.toml").write_text('version = "1.2.3"\n')
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    asked = []
+    for content in ("one", "one", "two"):
+        plant.write_text(content)
+        calls.write_text("")
+        done = run(
+            here / "up", "--plant", plant, path=f"{docker.parent}:{os.environ['PATH']}",
+            CALLS=str(calls), FILES=str(here / "generated"), PLANT=str(plant),
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        asked.append(calls.read_text().splitlines())
+    for each in asked:
+        [line] = [line for line in each if " dashboards render " in line]
+        assert line.endswith(f" dashboards render {plant} --output {here / 'generated' / 'dashboards'}")
+    again = [[line for line in each if "HUP" in line or "restart" in line] for each in asked]
+    assert again == [[], [], ["compose kill --signal HUP mosquitto", "compose restart api ingest"]]
+
+
 # ---------------------------------------------------------------- compose
 
 
