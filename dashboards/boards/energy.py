@@ -298,7 +298,7 @@ def _bills(plant: Plant) -> Panel:
                 )
                 for name, unit in BILL.items()
             ),
-            *(places.column(plant, level) for level in ("site", "area", "work_center", "work_unit")),
+            *(places.column(plant, level) for level in LEVELS),
         ),
         empty="energy.needs_tariff",
     )
